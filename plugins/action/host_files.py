@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of host_files: render all templates of a role, then run the module once."""
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+try:  # ansible-core 2.19 and later: a text is a template only when somebody vouches for it
+    from ansible.template import trust_as_template
+except ImportError:  # ansible-core 2.17 and 2.18
+    from ansible.template import AnsibleEnvironment
+
+    trust_as_template = None
+
+MANAGED = "Written by the Ansible collection nspa.proaudio. A change made here is undone by its next run."
+
+
+class ActionModule(ActionBase):
+    """Turns ``templates`` into ``files`` and hands everything to the module in one call."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp=None, task_vars=None):
+        """Render, run the module, and return its result."""
+        result = super().run(tmp, task_vars)
+        del tmp
+        task_vars = task_vars or {}
+        arguments = dict(self._task.args)
+        templates = arguments.pop("templates", None) or []
+        if arguments.get("state", "present") != "absent" and templates:
+            if not isinstance(templates, list) or not all(isinstance(item, dict) for item in templates):
+                raise AnsibleActionFail("templates: a list of dictionaries with src and dest is wanted.")
+            files = list(arguments.get("files") or [])
+            arguments["files"] = files + [self._file(item, task_vars) for item in templates]
+        result.update(self._execute_module("nspa.proaudio.host_files", module_args=arguments, task_vars=task_vars))
+        return result
+
+    def _file(self, item, task_vars):
+        """One entry of ``templates`` as an entry of ``files``; the module checks the rest of its keys."""
+        missing = [key for key in ("src", "dest") if not item.get(key)]
+        if missing:
+            raise AnsibleActionFail("templates: the entry %s lacks %s." % (dict(item), " and ".join(missing)))
+        others = {key: value for key, value in item.items() if key not in ("src", "dest")}
+        return dict(others, path=item["dest"], content=self._render(item["src"], item["dest"], task_vars))
+
+    def _render(self, src, dest, task_vars):
+        """The text that a template becomes, found and rendered as ansible.builtin.template does."""
+        try:
+            source = self._find_needle("templates", src)
+            text = self._loader.get_text_file_contents(source) if trust_as_template else self._read(source)
+            folders = [*task_vars.get("ansible_search_path", []), self._loader.get_basedir(), os.path.dirname(source)]
+            searchpath = [path for folder in folders for path in (os.path.join(folder, "templates"), folder)]
+            variables = task_vars.copy()
+            variables.setdefault("ansible_managed", MANAGED)
+            variables.update(template_path=src, template_fullpath=source, template_destpath=dest)
+            return self._expand(text, searchpath, variables)
+        except AnsibleError as error:
+            raise AnsibleActionFail("The template %s for %s cannot be rendered: %s" % (src, dest, error)) from error
+
+    def _read(self, source):
+        with open(self._loader.get_real_file(source), encoding="utf-8") as stream:
+            return stream.read()
+
+    def _expand(self, text, searchpath, variables):
+        overrides = {"trim_blocks": True, "lstrip_blocks": False}
+        if trust_as_template:
+            templar = self._templar.copy_with_new_env(searchpath=searchpath, available_variables=variables)
+            rendered = templar.template(trust_as_template(text), escape_backslashes=False, overrides=overrides)
+            return "" if rendered is None else str(rendered)
+        # AnsibleEnvironment: otherwise jinja2_native would turn a rendered "1" into a number.
+        templar = self._templar.copy_with_new_env(
+            environment_class=AnsibleEnvironment, searchpath=searchpath, available_variables=variables
+        )
+        return templar.do_template(text, preserve_trailing_newlines=True, escape_backslashes=False, overrides=overrides)
