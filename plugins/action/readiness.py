@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gather the settings, ask the host, print the verdict."""
+
+from __future__ import annotations
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _verdict
+from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
+
+
+class ActionModule(ActionBase):
+    """Run the module ``readiness`` with the host's settings, and print its verdict as a table."""
+
+    _requires_connection = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Run the action: ``task_vars`` are the host's variables."""
+        variables = task_vars or {}
+        result = super().run(tmp, variables)
+        settings = _settings.effective(variables, self._templar.template)
+        arguments = dict(self._task.args, settings=settings)
+        result.update(
+            self._execute_module(module_name="nspa.proaudio.readiness", module_args=arguments, task_vars=variables)
+        )
+        report = result.get("ansible_facts", {}).get("readiness_report")
+        if report:
+            Display().display("\n" + _verdict.table(report) + "\n")
+        return result

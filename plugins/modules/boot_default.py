@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, nspa.proaudio contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel that boots when nobody touches the keyboard."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: boot_default
+short_description: Choose the kernel that boots by default
+version_added: "1.0.0"
+author: nspa.proaudio contributors (@nine7nine)
+description:
+  - Makes the newest kernel of the given packages the boot loader's default, by name, never by its place in the menu.
+  - GRUB is told through a file of its own in C(/etc/default/grub.d); no packaged file is edited.
+  - A machine whose boot loader this module cannot manage is left alone, and the result says why.
+options:
+  packages:
+    description:
+      - Installed kernel packages, or packages that depend on them, such as C(linux-image-rt-amd64).
+      - Required with O(state=present).
+    type: list
+    elements: str
+    default: []
+  state:
+    description: Whether that kernel is made the default, or the earlier choice is put back.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the drop-in file and the default boot entry.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+  platform:
+    support: full
+    platforms: linux
+    description: GRUB 2 and kernels packaged with dpkg.
+"""
+
+EXAMPLES = r"""
+- name: Boot Debian's real-time kernel by default
+  nspa.proaudio.boot_default:
+    packages:
+      - linux-image-rt-amd64
+
+- name: Put the earlier choice back
+  nspa.proaudio.boot_default:
+    state: absent
+"""
+
+RETURN = r"""
+loader:
+  description: The boot loader, whether it is managed, and how it was recognised.
+  returned: always
+  type: dict
+  sample: {name: grub, managed: true, reason: /boot/grub/grub.cfg}
+running:
+  description: The release of the running kernel.
+  returned: always
+  type: str
+  sample: 6.12.48+deb13-cloud-amd64
+next_boot:
+  description: The release of the kernel that boots next; empty when the boot loader is not managed.
+  returned: always
+  type: str
+  sample: 6.12.48+deb13-rt-amd64
+reboot_reasons:
+  description: Why a reboot is due, one sentence each; empty when what runs is what is wanted.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _boot
+from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "packages": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    present = module.params["state"] == "present"
+    if present and not module.params["packages"]:
+        module.fail_json(msg="packages is empty: name the kernel package to boot, for example linux-image-rt-amd64")
+    try:
+        plan = _boot.compare_default(module.params["packages"] if present else [])
+        if plan.changed and not module.check_mode:
+            plan.apply()
+    except BootLoaderError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**plan.result())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, nspa.proaudio contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A group and the users in it, in one call."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: group_members
+short_description: Make a system group and put users into it
+version_added: "1.0.0"
+author: nspa.proaudio contributors (@nine7nine)
+description:
+  - Creates a system group where it is missing and adds users to it, all in one call.
+  - Records what it did, so that O(state=absent) takes out only the users that it put in and removes the group only
+    if it made it and nobody else has joined since.
+options:
+  group:
+    description: The group's name.
+    type: str
+    required: true
+  members:
+    description:
+      - Users who must be in the group. All must exist; otherwise nothing is changed.
+      - A user whom this module put in and who is no longer listed is taken out again.
+    type: list
+    elements: str
+    default: []
+  state:
+    description: Whether the group and its members are there, or everything this module did is taken back.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows the group's members before and after.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+  platform:
+    support: full
+    platforms: linux
+    description: Needs groupadd, groupdel and gpasswd (shadow).
+"""
+
+EXAMPLES = r"""
+- name: Let Ada use real-time priorities
+  nspa.proaudio.group_members:
+    group: realtime
+    members:
+      - ada
+"""
+
+RETURN = r"""
+members:
+  description: The group's members after this run, or as they would be in check mode.
+  returned: always
+  type: list
+  elements: str
+relogin:
+  description: Users whose running sessions do not know of the change until they log in again.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _groups
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "group": {"type": "str", "required": True},
+            "members": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        plan = _groups.compare(params["group"], params["members"] if params["state"] == "present" else None)
+        if plan.changed and not module.check_mode:
+            plan.apply()
+    except (_groups.GroupError, ManifestError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**plan.result())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, nspa.proaudio contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel tunables of the running machine: sysctls and the CPU frequency governor."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: kernel_tunables
+short_description: Set sysctls and the CPU governor on the running machine
+version_added: "1.0.0"
+author: nspa.proaudio contributors (@nine7nine)
+description:
+  - Brings the live values of sysctls and of every CPU's frequency governor to what is wanted, in one call.
+  - Remembers the value that each had, so that O(state=absent) puts it back.
+  - This module sets what runs now; the files that set the same at boot belong to M(nspa.proaudio.host_files).
+options:
+  sysctls:
+    description:
+      - Sysctls by name, for example C(vm.swappiness).
+      - A name that the running kernel does not have fails, before anything is changed.
+      - A value of null leaves the kernel's own.
+    type: dict
+    default: {}
+  governor:
+    description:
+      - The CPU frequency governor, for example C(performance). Empty leaves it alone.
+      - A machine without frequency scaling (most virtual machines) is left alone and the result says so.
+    type: str
+    default: ''
+  state:
+    description: Whether the values are set, or those that stood there before are put back.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    support: full
+    description: Says what would change and changes nothing.
+  diff_mode:
+    support: full
+    description: Shows each value before and after.
+  idempotent:
+    support: full
+    description: A second run changes nothing.
+  platform:
+    support: full
+    platforms: linux
+    description: Reads and writes /proc/sys and /sys/devices/system/cpu.
+"""
+
+EXAMPLES = r"""
+- name: Keep programs in memory and the CPUs awake
+  nspa.proaudio.kernel_tunables:
+    sysctls:
+      vm.swappiness: 10
+      kernel.sched_rr_timeslice_ms: 50
+    governor: performance
+"""
+
+RETURN = r"""
+values:
+  description: The live values after this run, or as they would be in check mode, by name.
+  returned: always
+  type: dict
+  sample: {vm.swappiness: '10'}
+skipped:
+  description: What this machine does not have, one sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: ['no CPU frequency scaling: the governor is left to the hypervisor or the firmware']
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _tunables
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "sysctls": {"type": "dict", "default": {}},
+            "governor": {"type": "str", "default": ""},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        plan = _tunables.compare(params["sysctls"], params["governor"], params["state"])
+        if plan.changed and not module.check_mode:
+            plan.apply()
+    except (_tunables.TunableError, ManifestError) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**plan.result())
+
+
+if __name__ == "__main__":
+    main()

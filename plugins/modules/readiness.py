@@ -1,0 +1,104 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, nspa.proaudio contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verdict on the running machine."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: readiness
+short_description: Ask the running machine whether it is ready for real-time audio
+version_added: "1.0.0"
+author: nspa.proaudio contributors (@nine7nine)
+description:
+  - Checks on the running machine what the settings of this collection's roles ask for, and returns the verdict.
+  - Nothing is read from files that this collection wrote. A user is logged in anew to see the limits, a wineserver is
+    started to see its capability, futexes are waited on.
+  - The action plugin fills in the settings and prints the verdict as a table.
+options:
+  settings:
+    description: The roles' variables. The action plugin fills this in.
+    type: dict
+    default: {}
+  enforce:
+    description: Whether a failed check fails the task. Never in check mode, which looks at a machine before its change.
+    type: bool
+    default: false
+attributes:
+  action:
+    support: full
+    description: The settings are gathered and the table is printed on the controller.
+  check_mode:
+    support: full
+    description: This module never changes anything.
+  diff_mode:
+    support: none
+    description: There is nothing to show.
+  idempotent:
+    support: full
+    description: This module never changes anything.
+  platform:
+    support: full
+    platforms: linux
+    description: Needs root, and systemd to look at sessions.
+  facts:
+    support: full
+    description: Sets C(readiness_report).
+"""
+
+EXAMPLES = r"""
+- name: Ask the running machine, and stop if it is not ready
+  nspa.proaudio.readiness:
+    enforce: true
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: The verdict.
+  returned: always
+  type: dict
+  contains:
+    readiness_report:
+      description: The report; its form is described by docs/verdict.schema.json.
+      type: dict
+      sample:
+        schema: 1
+        verdict: pass
+        counts: {pass: 1, vacuous: 0, pending: 0, blocked: 0, fail: 0}
+        checks:
+          - id: preempt_rt
+            title: Real-time preemption
+            status: pass
+            evidence: PREEMPT_RT (/sys/kernel/realtime is 1)
+            wanted: a PREEMPT_RT kernel
+            remedy: ''
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _readiness
+from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "default": {}},
+            "enforce": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        report = _readiness.ask(module.params["settings"])
+    except BootLoaderError as error:
+        module.fail_json(msg=str(error))
+    facts = {"readiness_report": report}
+    if module.params["enforce"] and report["verdict"] == "fail" and not module.check_mode:
+        failed = [check["title"] for check in report["checks"] if check["status"] == "fail"]
+        module.fail_json(msg=f"This machine is not ready: {', '.join(failed)}", ansible_facts=facts)
+    module.exit_json(changed=False, ansible_facts=facts)
+
+
+if __name__ == "__main__":
+    main()

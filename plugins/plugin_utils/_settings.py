@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's settings as the inventory gives them, checked before any host is touched.
+
+The argument specs of the roles are the only list of settings; this module reads them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _cmdline, _plan, _wine
+
+#: The roles in the order of the signal chain.
+ROLES = ("linux_nspa", "boot_params", "rt_limits", "sched_tuning", "wine_nspa", "wine_env", "readiness")
+
+_COLLECTION = Path(__file__).resolve().parent.parent.parent
+_SHA256 = re.compile(r"^[0-9a-fA-F]{64}$")
+
+
+def specs() -> Dict[str, Dict[str, Any]]:
+    """Return the options of every role, by role and by variable."""
+    found = {}
+    for role in ROLES:
+        text = (_COLLECTION / "roles" / role / "meta" / "argument_specs.yml").read_text(encoding="utf-8")
+        found[role] = yaml.safe_load(text)["argument_specs"]["main"]["options"]
+    return found
+
+
+def effective(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> Dict[str, Any]:
+    """Return every setting: the inventory's value where there is one, else the role's default.
+
+    :param variables: the host's variables, as an action plugin gets them.
+    :param template: resolves a value's Jinja expressions.
+    """
+    values = {}
+    for options in specs().values():
+        for name, option in options.items():
+            values[name] = template(variables[name]) if name in variables else option.get("default")
+    return values
+
+
+def problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
+    """Return everything that is wrong with the settings, one sentence each.
+
+    Values of a type that converts (``"95"`` for a number) are converted in *values*.
+    """
+    found = _unknown(variables)
+    for role, options in specs().items():
+        given = {name: values[name] for name in options if values[name] is not None}
+        checked = ArgumentSpecValidator(options).validate(given)
+        found += [f"{role}: {message}" for message in checked.error_messages]
+        if not checked.error_messages:
+            values.update({name: checked.validated_parameters[name] for name in given})
+    if found:
+        return found  # the rules below rely on the types
+    found += _plan.problems(values)
+    found += _parameters(values)
+    found += _kernel_files(values)
+    found += _wine.problems(values["wine_env_extra"])
+    return found
+
+
+def _unknown(variables: Mapping[str, Any]) -> List[str]:
+    found = []
+    for role, options in specs().items():
+        for name in sorted(variables):
+            if name.startswith(role + "_") and name not in options:
+                near = difflib.get_close_matches(name, options, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"the role {role} knows: {', '.join(options)}"
+                found.append(f"{name} (value {variables[name]!r}) is not a setting of this collection; {hint}")
+    return found
+
+
+def _parameters(values: Mapping[str, Any]) -> List[str]:
+    found = []
+    for parameter in values["boot_params_parameters"]:
+        problem = _cmdline.problem(parameter)
+        if problem:
+            found.append(f"boot_params_parameters has '{parameter}': {problem}")
+    return found
+
+
+def _kernel_files(values: Mapping[str, Any]) -> List[str]:
+    """Every kernel package that is fetched or copied must be known by its checksum."""
+    if values["linux_nspa_source"] != "packages":
+        return []
+    if not values["linux_nspa_packages"]:
+        return [
+            "linux_nspa_source is 'packages', but linux_nspa_packages is empty: list the kernel's package files, "
+            "each with src (a path on the host or an http(s) address) and sha256"
+        ]
+    found = []
+    for item in values["linux_nspa_packages"]:
+        digest = item.get("sha256") or ""
+        if not _SHA256.match(digest):
+            found.append(
+                f"linux_nspa_packages: {item.get('src')} has the checksum {digest!r}: wanted sha256 with "
+                "64 hexadecimal digits, as 'sha256sum FILE' prints it; a kernel is never installed unchecked"
+            )
+    return found
