@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import mmap
 import os
 import re
 import struct
 import time
+import warnings
+from typing import Optional
 
 # System call numbers: arch/x86/entry/syscalls/syscall_{64,32}.tbl and include/uapi/asm-generic/unistd.h of Linux 6.14.
 # On 32-bit machines `futex` is the call with the 32-bit timespec, as a 32-bit Wine uses it.
@@ -31,6 +34,7 @@ FUTEX_WAKE = 1
 FUTEX_PRIVATE_FLAG = 128
 
 _MAP_32BIT = 0x40  # arch/x86/include/uapi/asm/mman.h: below 2 GiB, where 32-bit system calls can reach it
+_MFD_CLOEXEC, _MFD_EXEC = 1, 16  # include/uapi/linux/memfd.h
 _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -70,6 +74,9 @@ class Abi:
 
     def memory(self, size: int, shared: bool = False) -> Memory:
         return Memory(size, self.low_memory, shared)
+
+    def ioctl(self, descriptor: int, request: int, argument: int) -> int:
+        return self.call(self.numbers["ioctl"], descriptor, request, argument)
 
     def futex(self, address: int, operation: int, value: int, timeout: int = 0) -> int:
         return self.call(self.numbers["futex"], address, operation, value, timeout, 0, 0)
@@ -117,9 +124,12 @@ class I386OnX8664(Abi):
         self._enter = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self._stub.address)
 
     def call(self, number: int, *arguments: int) -> int:
-        words = (number,) + arguments + (0,) * (6 - len(arguments))
-        result: int = self._enter(ctypes.addressof((ctypes.c_uint32 * 7)(*words)))
+        words = (ctypes.c_uint32 * 7)(number, *arguments, *(0,) * (6 - len(arguments)))
+        result: int = self._enter(ctypes.addressof(words))
         return result
+
+    def process_id(self) -> int:
+        return self.call(20)  # getpid in syscall_32.tbl
 
 
 def native_abi_name() -> str:
@@ -132,9 +142,42 @@ def native_abi_name() -> str:
     return "arm" if machine.startswith(("arm", "aarch64")) else ""
 
 
-def runs_i386_calls() -> bool:
-    """Whether this process can try the 32-bit calls of an x86-64 kernel."""
-    return native_abi_name() == "x86_64"
+@functools.lru_cache(maxsize=None)
+def runs_i386_programs() -> Optional[bool]:
+    """Whether this x86-64 kernel starts a 32-bit program: starts one that only exits. None if that cannot be tried."""
+    entry = 0x08048000 + 84  # behind the headers of 52 and 32 bytes
+    code = bytes.fromhex("b80100000031dbcd80")  # mov eax, 1 (exit); xor ebx, ebx; int 0x80
+    size = 84 + len(code)
+    image = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")
+    image += struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, entry, 52, 0, 0, 52, 32, 1, 0, 0, 0)
+    image += struct.pack("<IIIIIIII", 1, 0, 0x08048000, 0x08048000, size, size, 5, 4096) + code
+    try:
+        try:
+            program = os.memfd_create("i386", _MFD_CLOEXEC | _MFD_EXEC)
+        except OSError:  # before Linux 6.3
+            program = os.memfd_create("i386", _MFD_CLOEXEC)
+        os.write(program, image)
+    except OSError:
+        return None
+    child = fork()
+    if child == 0:
+        status = 2
+        try:
+            os.execve(f"/proc/self/fd/{program}", ["i386"], {})
+        except OSError as error:
+            status = 1 if error.errno == errno.ENOEXEC else 2
+        finally:
+            os._exit(status)
+    os.close(program)
+    _pid, status = os.waitpid(child, 0)
+    return {0: True, 1: False}.get(os.WEXITSTATUS(status)) if os.WIFEXITED(status) else None
+
+
+def fork() -> int:
+    """os.fork without Python's warning about threads: the children here run only code that is made for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
 
 
 def die_with_parent(parent: int) -> None:

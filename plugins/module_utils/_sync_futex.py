@@ -12,25 +12,20 @@ from __future__ import annotations
 
 import errno
 import struct
-import threading
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import (
     FUTEX_PRIVATE_FLAG,
     Abi,
     errno_name,
-    now,
     timespec64,
 )
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_guard import Trail
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_latency import measure
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_wake import lasts, latency, patiently, wake_one
 
 MAXIMUM = 128  # futexes in one wait; the same in all four
-_TIMEOUT = 2000000  # ns; how long the timed waits last
-_TIMED_TRIES = 3  # a wait that expires at once seems to last when the scheduler looks away; hardly three times
-_PATIENCE = 100  # how often a wait may be interrupted (EINTR) before that is a fault of the kernel
 
 _LIST, _TIMESPEC, _FIRST_WORD = 0, 3584, 4096  # offsets in the memory of one interface: 129 * 24 bytes are 3096
 _MEMORY = 8192
@@ -40,12 +35,11 @@ class FutexInterface:
     """One system call that waits on several futexes: how to ask for it, and how to write its list."""
 
     name = ""
-    scopes = ("private", "shared")
     clocks: Tuple[str, ...] = ()  # that a caller may choose between; empty: the interface has one fixed meaning
 
     def __init__(self, abi: Abi):
         self.abi = abi
-        self.memory = {scope: abi.memory(_MEMORY, shared=scope == "shared") for scope in self.scopes}
+        self.memory = {scope: abi.memory(_MEMORY, shared=scope == "shared") for scope in ("private", "shared")}
 
     @property
     def number(self) -> int:
@@ -86,12 +80,7 @@ class FutexInterface:
             entries += self.entry(self.word(scope, index), value + (index == wrong), shared)
         timespec = 0 if timeout is None else memory.write(_TIMESPEC, self.timespec(timeout))
         address = memory.write(_LIST, entries)
-        result = -errno.EINTR
-        for _attempt in range(_PATIENCE):
-            result = self.call(address, count, timespec, shared, clock)
-            if result != -errno.EINTR:
-                break
-        return result
+        return patiently(lambda: self.call(address, count, timespec, shared, clock))
 
 
 class FutexWaitv(FutexInterface):
@@ -122,7 +111,10 @@ class FutexOperation(FutexInterface):
 
     def __init__(self, abi: Abi, padded: bool = True):
         super().__init__(abi)
-        self.padded = padded  # 32-bit only: whether four bytes follow the pointer, as 32-bit Wine writes it
+        self.padded = padded and abi.pointer_bytes == 4  # whether four bytes follow the pointer, as in 32-bit Wine
+
+    def without_padding(self) -> FutexOperation:
+        return FutexOperation(self.abi, padded=False)
 
     @property
     def number(self) -> int:
@@ -158,7 +150,6 @@ class Futex2(FutexInterface):
 
     name = "futex2"
     clocks = ("absolute-monotonic", "absolute-realtime")
-    scopes = ("private", "shared")
     directory = "/sys/kernel/futex2"
     _FUTEX_32, _SHARED, _CLOCK_REALTIME = 2, 8, 256
 
@@ -200,62 +191,34 @@ def observe(interface: FutexInterface, trail: Trail, samples: int) -> None:
     facts = trail.facts
     facts["number"] = interface.number
     trail.step("asking with an empty list")
-    facts["signature"] = errno_name(interface.ask_nothing())
-    if facts["signature"] != "EINVAL":
+    facts["answer"] = errno_name(interface.ask_nothing())
+    if facts["answer"] != "EINVAL":
         return
     trail.step("waiting for a value that had changed already")
     facts["mismatch"] = [errno_name(interface.wait("private", 3, wrong=index)) for index in (0, 2)]
     if facts["mismatch"] != ["EAGAIN", "EAGAIN"]:
+        if isinstance(interface, FutexOperation) and interface.padded:
+            facts["unpadded"] = errno_name(interface.without_padding().wait("private", 3, wrong=2))
         return
     facts["too_many"] = errno_name(interface.wait("private", MAXIMUM + 1, wrong=0))
     facts["wakes"] = []
-    for scope in interface.scopes:
+    for scope in ("private", "shared"):
         for count in (3, MAXIMUM):
             for index in (0, count // 2, count - 1):
                 trail.step(f"waiting on {count} {scope} futexes while number {index} is woken")
-                facts["wakes"].append(_wake_one(interface, scope, count, index))
+                facts["wakes"].append(_wake(interface, scope, count, index))
     facts["timeouts"] = _timeouts(interface, trail)
     if samples:
-        facts["latency"] = _latency(interface, trail, samples)
+        word = interface.word("shared", 1)
+        facts["latency"] = latency(
+            lambda: interface.wait("shared", 3), lambda: interface.wake(word, True), samples, trail.step
+        )
 
 
-def _wake_one(interface: FutexInterface, scope: str, count: int, index: int) -> Dict[str, Any]:
-    """Wait in one thread, wake word `index` from this one; what the wait returned, and if it was before the wake."""
-    returned: List[Tuple[int, int]] = []
-
-    def wait() -> None:
-        result = interface.wait(scope, count)
-        returned.append((result, now()))
-
-    waiter = threading.Thread(target=wait, daemon=True)
-    waiter.start()
-    woken, woken_at = 0, now()
-    while not returned and woken == 0:  # without an end of its own: the guard has the deadline
-        time.sleep(0.00005)
-        woken_at = now()
-        woken = interface.wake(interface.word(scope, index), scope == "shared")
-    waiter.join()
-    result, returned_at = returned[0]
-    return {
-        "scope": scope,
-        "count": count,
-        "index": index,
-        "got": errno_name(result),
-        "wake": errno_name(woken),
-        "early": woken <= 0 or returned_at < woken_at,
-    }
-
-
-def _lasts(interface: FutexInterface, clock_id: Optional[int], clock: str = "") -> bool:
-    """Whether a timed wait lasts: until a moment on `clock_id`, or, where that is None, for a relative time."""
-    ruler = time.CLOCK_MONOTONIC if clock_id is None else clock_id
-    for _attempt in range(_TIMED_TRIES):
-        start = now(ruler)
-        timeout = _TIMEOUT + (0 if clock_id is None else start)
-        result = interface.wait("private", 2, timeout=timeout, clock=clock)
-        if result != -errno.ETIMEDOUT or now(ruler) < start + _TIMEOUT:
-            return False
-    return True
+def _wake(interface: FutexInterface, scope: str, count: int, index: int) -> Dict[str, object]:
+    word = interface.word(scope, index)
+    seen = wake_one(lambda: interface.wait(scope, count), lambda: interface.wake(word, scope == "shared"))
+    return dict(seen, what=f"{count} {scope} futexes", index=index)
 
 
 def _timeouts(interface: FutexInterface, trail: Trail) -> List[str]:
@@ -264,30 +227,20 @@ def _timeouts(interface: FutexInterface, trail: Trail) -> List[str]:
     A relative timeout is a moment long past on either clock, so it must be tried first: if it lasts, the interface
     is relative, and an absolute one would last for as long as the machine is up.
     """
+    clocks = {"absolute-monotonic": time.CLOCK_MONOTONIC, "absolute-realtime": time.CLOCK_REALTIME}
     if interface.clocks:
-        clock_ids = {"absolute-monotonic": time.CLOCK_MONOTONIC, "absolute-realtime": time.CLOCK_REALTIME}
         right = []
-        for clock in interface.clocks:
-            trail.step(f"waiting with a timeout, {clock}")
-            past = interface.wait("private", 2, timeout=1, clock=clock)
-            if past == -errno.ETIMEDOUT and _lasts(interface, clock_ids[clock], clock):
-                right.append(clock)
+        for kind in interface.clocks:
+            trail.step(f"waiting with a timeout, {kind}")
+
+            def wait(timeout: int, kind: str = kind) -> int:
+                return interface.wait("private", 2, timeout=timeout, clock=kind)
+
+            if wait(1) == -errno.ETIMEDOUT and lasts(wait, clocks[kind]):
+                right.append(kind)
         return right
-    trail.step("waiting with a relative timeout")
-    if _lasts(interface, None):
-        return ["relative"]
-    trail.step("waiting with a timeout on CLOCK_MONOTONIC")
-    if _lasts(interface, time.CLOCK_MONOTONIC):
-        return ["absolute-monotonic"]
-    trail.step("waiting with a timeout on CLOCK_REALTIME")
-    return ["absolute-realtime"] if _lasts(interface, time.CLOCK_REALTIME) else []
-
-
-def _latency(interface: FutexInterface, trail: Trail, samples: int) -> Dict[str, Any]:
-    word = interface.word("shared", 1)
-    return measure(
-        wait=lambda: interface.wait("shared", 3),
-        wake=lambda: interface.wake(word, True),
-        samples=samples,
-        step=trail.step,
-    )
+    for kind, clock in [("relative", None), *clocks.items()]:
+        trail.step(f"waiting with a timeout, {kind}")
+        if lasts(lambda timeout: interface.wait("private", 2, timeout=timeout), clock, tries=5):
+            return [kind]
+    return []

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import die_with_parent
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import die_with_parent, fork
 
 DONE = "done"
 STUCK = "stuck"  # no word within the deadline
@@ -52,21 +52,22 @@ class Trail:
 
 
 Job = Callable[[Trail], None]
+Outcome = Dict[str, Any]  # `facts`, `step` (the last), `end` (see above) and its `detail`
 
 
-def run(jobs: Dict[str, Job], deadline: float) -> Dict[str, Dict[str, Any]]:
-    """Run each job; return by name what is known of it: `facts`, `step` (the last), `end` (see above), `detail`.
+def run(jobs: Dict[str, Job], deadline: float) -> Dict[str, Outcome]:
+    """Run each job; return by name what is known of it.
 
     A job that says nothing for `deadline` seconds is given up. Nothing is raised for what a job does.
     """
-    outcomes: Dict[str, Dict[str, Any]] = {}
+    outcomes: Dict[str, Outcome] = {}
     while len(outcomes) < len(jobs):
         remaining = {name: job for name, job in jobs.items() if name not in outcomes}
         outcomes.update(_run_in_one_child(remaining, deadline))
     return outcomes
 
 
-def _run_in_one_child(jobs: Dict[str, Job], deadline: float) -> Dict[str, Dict[str, Any]]:
+def _run_in_one_child(jobs: Dict[str, Job], deadline: float) -> Dict[str, Outcome]:
     """Outcomes of the jobs up to the first that does not end by itself; at least one."""
     current = {"job": next(iter(jobs)), "step": "", "facts": {}, "end": "", "detail": ""}
     parent = os.getpid()
@@ -107,13 +108,6 @@ def _run_in_one_child(jobs: Dict[str, Job], deadline: float) -> Dict[str, Dict[s
     if len(outcomes) < len(jobs):
         outcomes[current["job"]] = dict(current, end=end, detail=detail)
     return outcomes
-
-
-def fork() -> int:
-    """os.fork without Python's warning about threads: the child runs only code that is made for it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return os.fork()
 
 
 def _let_go_of_everything_but(pipe: int) -> None:

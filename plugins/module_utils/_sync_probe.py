@@ -2,59 +2,108 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which of the ways to wait on several things at once work on this kernel, now, and which one Wine can use.
 
-`probe` asks the running kernel by doing it, in child processes with a deadline; `judge_*` turn what was seen into a
-status and a sentence.
+`probe` asks the running kernel by doing it. Here the parts come together: what to do is in _sync_futex and
+_sync_devices, the processes that do it in _sync_guard, what it means in _sync_judge and _sync_wine.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import select
+import sys
 from pathlib import Path
-from typing import Any, Dict, List, Type
+from typing import Any, Callable, Dict, List, Optional, Type
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_guard as guard
+from ansible_collections.nspa.proaudio.plugins.module_utils import (
+    _sync_devices,
+    _sync_futex,
+    _sync_guard,
+    _sync_judge,
+    _sync_wake,
+    _sync_wine,
+)
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import (
     Abi,
+    I386OnX8664,
     native_abi_name,
+    runs_i386_programs,
 )
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_futex import (
-    Futex2,
-    FutexInterface,
-    FutexOperation,
-    FutexOperation13,
-    FutexWaitv,
-    observe,
-)
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_judge import (
-    ABSENT,
-    SUPPORTED,
-    Seccomp,
-    judge_futex,
-)
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_latency import conditions
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_guard import Trail
 
-FUTEX_INTERFACES: Dict[str, Type[FutexInterface]] = {
-    interface.name: interface for interface in (FutexOperation, FutexOperation13, Futex2, FutexWaitv)
-}
-INTERFACES = tuple(FUTEX_INTERFACES)
-
-DEFAULT_SAMPLES = 100
+DEFAULT_SAMPLES = 50
 MOST_SAMPLES = 100000
 DEADLINE = 3.0  # s without a sign of life before a step counts as hung; long, for slow and busy machines
 
+_FUTEXES: Dict[str, Type[_sync_futex.FutexInterface]] = {
+    kind.name: kind
+    for kind in (_sync_futex.FutexOperation, _sync_futex.FutexOperation13, _sync_futex.Futex2, _sync_futex.FutexWaitv)
+}
+_DEVICES: Dict[str, Type[_sync_devices.Device]] = {
+    kind.name: kind for kind in (_sync_devices.Ntsync, _sync_devices.NspaNtsync, _sync_devices.Winesync)
+}
+INTERFACES = (*_FUTEXES, *_DEVICES)
+
+_COMPAT = "/32"  # marks the job that asks as a 32-bit program would
+_ESYNC = "esync"
+
 
 def probe(samples: int = DEFAULT_SAMPLES, deadline: float = DEADLINE) -> Dict[str, Any]:
-    """Ask the running kernel. Returns `interfaces`, `kernel`, `measured_with`: see docs/sync-interfaces.md.
+    """Ask the running kernel: `interfaces`, `wine_sync`, `wine_series`, `hazards`, `kernel`, `measured_with`, as in
+    the documentation of the module futex_wait_multiple.
 
-    `samples` wakes are timed for each interface that works (0: none). Nothing is raised for what a kernel does.
+    `samples` wakes are timed for each interface that works (0: none). A step that says nothing for `deadline` seconds
+    is given up. Nothing is raised for what a kernel does.
     """
     kernel = kernel_facts()
-    jobs = {name: _futex_job(interface, samples) for name, interface in FUTEX_INTERFACES.items()}
-    outcomes = guard.run(jobs, deadline) if native_abi_name() else {}
-    seccomp = Seccomp(kernel["seccomp_filter"], kernel["release"], lambda: _read("/proc/kallsyms"))
-    interfaces = {name: judge_futex(name, outcomes.get(name), seccomp, deadline) for name in FUTEX_INTERFACES}
-    return {"interfaces": interfaces, "kernel": kernel, "measured_with": dict(conditions(), samples=samples)}
+    outcomes = _sync_guard.run(_jobs(samples), deadline) if native_abi_name() else {}
+    host = _sync_judge.Host(kernel["release"], kernel["seccomp_filter"], deadline, _read)
+    interfaces = {}
+    for name in INTERFACES:
+        judge = _sync_judge.judge_device if name in _DEVICES else _sync_judge.judge
+        interfaces[name] = judge(name, outcomes.get(name), host)
+        interfaces[name]["compat32"] = _sync_judge.judge_compat(name, outcomes.get(name + _COMPAT), host)
+    esync = bool(outcomes.get(_ESYNC, {}).get("facts", {}).get("works"))
+    choices = _sync_wine.series(interfaces, esync)
+    return {
+        "interfaces": interfaces,
+        "wine_sync": _sync_wine.best(interfaces, esync),
+        "wine_series": choices,
+        "hazards": _sync_wine.hazards(interfaces, choices),
+        "kernel": kernel,
+        "measured_with": dict(_sync_wake.conditions(), samples=samples),
+    }
+
+
+def missing(result: Dict[str, Any], require: List[str]) -> List[str]:
+    """One sentence for each name in `require` (interfaces, or `any`) that does not hold in `result` of `probe`."""
+    interfaces, release = result["interfaces"], result["kernel"]["release"]
+    sentences = []
+    for name in require:
+        if name == "any":
+            if not any(interface["status"] == _sync_judge.SUPPORTED for interface in interfaces.values()):
+                sentences.append(
+                    f"Wanted: a way to wait on several things at once. Found on kernel {release}: none that works. "
+                    "Boot a kernel of 5.16 or later, which has futex_waitv."
+                )
+        elif interfaces[name]["status"] != _sync_judge.SUPPORTED:
+            found = interfaces[name]
+            sentences.append(
+                f"Wanted: {name}. Found on kernel {release}: {found['status']}, {found['evidence']}. {_CURES[name]}"
+            )
+    return sentences
+
+
+_CURES = {
+    "futex_wait_multiple": "Only linux-nspa of 2020 and 2021 has it; Wine-NSPA 8.x uses futex_waitv instead.",
+    "futex_wait_multiple_13": "It never was in a released kernel; no Wine needs it.",
+    "futex2": "It was a proposal of 2021; no Wine needs it.",
+    "futex_waitv": "Boot a kernel of 5.16 or later, outside of containers that forbid the call.",
+    "ntsync": "Boot a kernel of 6.14 or later that has the module, and load it: modprobe ntsync.",
+    "nspa_ntsync": "Only linux-nspa of 2026 has it; Wine-NSPA 11.x runs without it, on a stock ntsync.",
+    "winesync": "ntsync took its place; no current Wine needs it.",
+}
 
 
 def kernel_facts() -> Dict[str, Any]:
@@ -69,26 +118,6 @@ def kernel_facts() -> Dict[str, Any]:
     }
 
 
-def missing(result: Dict[str, Any], require: List[str]) -> List[str]:
-    """One sentence for each name in `require` (interfaces, or `any`) that does not hold in `result` of `probe`."""
-    interfaces = result["interfaces"]
-    release = result["kernel"]["release"]
-    sentences = []
-    for name in require:
-        if name == "any":
-            if not any(interface["status"] == SUPPORTED for interface in interfaces.values()):
-                sentences.append(
-                    f"Wanted: any way to wait on several things at once. Found: none that works on kernel {release}. "
-                    "Boot a kernel of 5.16 or later, which has futex_waitv."
-                )
-        elif interfaces[name]["status"] != SUPPORTED:
-            sentences.append(
-                f"Wanted: {name}. Found on kernel {release}: {interfaces[name]['status']}, "
-                f"{interfaces[name]['evidence']}"
-            )
-    return sentences
-
-
 def _read(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
@@ -96,11 +125,60 @@ def _read(path: str) -> str:
         return ""
 
 
-def _futex_job(interface: Type[FutexInterface], samples: int) -> guard.Job:
-    def job(trail: guard.Trail) -> None:
-        if interface is Futex2 and not Futex2.read_numbers():
-            trail.facts["not_asked"] = [ABSENT, f"this kernel does not have it (no {Futex2.directory})"]
+def _jobs(samples: int) -> Dict[str, _sync_guard.Job]:
+    native = native_abi_name()
+    jobs: Dict[str, _sync_guard.Job] = {_ESYNC: _esync}
+    for name in INTERFACES:
+        jobs[name] = _job(name, lambda _trail: Abi(native), samples)
+    for name in INTERFACES:
+        jobs[name + _COMPAT] = _job(name, _compat_abi, 0)
+    return jobs
+
+
+def _job(name: str, find_abi: Callable[[Trail], Optional[Abi]], samples: int) -> _sync_guard.Job:
+    def job(trail: Trail) -> None:
+        abi = find_abi(trail)
+        if abi is None:
             return
-        observe(interface(Abi(native_abi_name())), trail, samples)
+        if name in _DEVICES:
+            _sync_devices.observe(_DEVICES[name], abi, trail, samples)
+            return
+        kind = _FUTEXES[name]
+        if kind is _sync_futex.Futex2 and not _sync_futex.Futex2.read_numbers():
+            trail.facts["finding"] = [_sync_judge.ABSENT, f"this kernel does not have it (no {kind.directory})"]
+            return
+        _sync_futex.observe(kind(abi), trail, samples)
 
     return job
+
+
+def _compat_abi(trail: Trail) -> Optional[Abi]:
+    """The 32-bit way into this kernel; None, with the reason in the facts, where there is none."""
+    if native_abi_name() != "x86_64":
+        reason = [_sync_judge.VACUOUS, "the 32-bit side is asked for on x86-64 only, by a 64-bit Python"]
+    else:
+        trail.step("starting a 32-bit program")
+        runs = runs_i386_programs()
+        if runs:
+            trail.step(_sync_judge.COMPAT_CALL)
+            abi = I386OnX8664()
+            if abi.process_id() == os.getpid():
+                return abi
+            reason = [_sync_judge.BLOCKED, "something, usually a seccomp filter, forbids 32-bit system calls"]
+        elif runs is None:
+            reason = [_sync_judge.BLOCKED, "no 32-bit program may be started here to ask with"]
+        else:
+            reason = [_sync_judge.VACUOUS, "this kernel runs no 32-bit programs"]
+    trail.facts["finding"] = reason
+    return None
+
+
+def _esync(trail: Trail) -> None:
+    """Whether eventfd works, which is all that esync needs of a kernel."""
+    trail.step("using an eventfd")
+    libc = ctypes.CDLL(None, use_errno=True)
+    descriptor = libc.eventfd(0, os.O_NONBLOCK | os.O_CLOEXEC)
+    trail.facts["works"] = False
+    if descriptor >= 0:
+        os.write(descriptor, (1).to_bytes(8, sys.byteorder))
+        trail.facts["works"] = bool(select.select([descriptor], [], [], 0)[0]) and len(os.read(descriptor, 8)) == 8

@@ -14,7 +14,8 @@ description:
   - Wine's fast synchronisation (fsync, and ntsync in newer versions) needs a kernel that can wait on several things at
     once. Which interface it needs depends on the Wine, and no version number tells whether the running kernel has it.
   - This module asks the running kernel by doing it. It waits on several objects, lets another thread wake one, and
-    checks that the kernel names the right one; it also tries changed values, timeouts and the longest list.
+    checks that the kernel names the right one; it also tries values that changed, timeouts, the longest list, and on
+    x86-64 the same again as a 32-bit program.
   - It changes nothing, needs no privilege, and comes back even if the kernel does not. Every wait happens in a child
     process with a deadline.
 options:
@@ -32,12 +33,15 @@ options:
       - futex_wait_multiple_13
       - futex2
       - futex_waitv
+      - ntsync
+      - nspa_ntsync
+      - winesync
   samples:
     description:
       - How many wakes to time for each interface that works, 0 to 100000.
       - The default shows the order of magnitude in a few milliseconds. Use V(5000) or more for a figure to compare.
     type: int
-    default: 100
+    default: 50
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
@@ -78,17 +82,71 @@ interfaces:
   description: What was found, by the name of the interface.
   returned: always
   type: dict
+  contains:
+    status:
+      description: >-
+        C(supported); C(degraded), it works with a stated defect; C(broken), it is there and gives wrong results;
+        C(absent); C(blocked), something forbids to ask.
+      type: str
+      sample: supported
+    evidence:
+      description: What was seen.
+      type: str
+      sample: wakes for the right one of 3 and of 128 futexes, private and shared
+    number:
+      description: The system call, the opcode of C(futex), or the ioctl that was used.
+      type: int
+      sample: 449
+    variant:
+      description: >-
+        Which of the historical kernel patches this is, told by its behaviour: V(op31), V(v55), V(v521), V(op13) or
+        V(rfc).
+      type: str
+    timeouts:
+      description: How it takes a timeout, V(relative), V(absolute-monotonic) or V(absolute-realtime).
+      type: str
+      sample: absolute-monotonic
+    wake_index_ok:
+      description: Whether each wake named the right object; null where none was tried.
+      type: bool
+    wake_latency_us:
+      description: How long a wake took, in microseconds; null where none was timed.
+      type: dict
+      sample: {min: 6.1, p50: 9.7, p99: 44.2, max: 44.2, samples: 50}
+    answer:
+      description: >-
+        What the kernel said to the first question, an empty list or a new object. Wine asks no more than that.
+      type: str
+      sample: EINVAL
+    compat32:
+      description: >-
+        The same for 32-bit programs; its status can also be C(vacuous), where the kernel runs none.
+      type: dict
+    module:
+      description: "For drivers: V(loaded), V(available) to modprobe, or V(none)."
+      type: str
+    ordinary_user:
+      description: "For drivers: whether a user without privileges may open the device."
+      type: bool
+wine_sync:
+  description: The best that a Wine made for this host could use, V(ntsync), V(fsync), V(esync) or V(server).
+  returned: always
+  type: str
+  sample: fsync
+wine_series:
+  description: >-
+    What each series of Wine would choose on this host, through which interface, and whether that works. It detects in
+    its own way, which is less careful than this module's.
+  returned: always
+  type: dict
   sample:
-    futex_waitv:
-      status: supported
-      evidence: >-
-        wakes the right one of 3 and of 128 futexes, private and shared; a timeout is a moment on CLOCK_MONOTONIC or a
-        moment on CLOCK_REALTIME
-      number: 449
-      variant: null
-      timeouts: absolute-monotonic
-      wake_index_ok: true
-      wake_latency_us: {min: 6.1, p50: 9.7, p99: 31.0, max: 44.2, samples: 100}
+    5.x: {chooses: esync, through: null, works: true}
+    8.x: {chooses: fsync, through: futex_waitv, works: true}
+hazards:
+  description: What would make a Wine misbehave here, and what to do. One sentence each.
+  returned: always
+  type: list
+  elements: str
 kernel:
   description: >-
     The running kernel: its release, its machine, whether it is real-time (PREEMPT_RT), whether it is a Linux-NSPA,
@@ -100,10 +158,11 @@ measured_with:
   description: The conditions under which C(wake_latency_us) was measured.
   returned: always
   type: dict
-  sample: {policy: SCHED_OTHER, priority: 0, waker_cpu: 0, waiter_cpu: 1, samples: 100}
+  sample: {policy: SCHED_OTHER, priority: 0, waker_cpu: 0, waiter_cpu: 1, samples: 50}
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_probe
 
 
