@@ -1,0 +1,553 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages that a role brings to a host, and takes away again.
+
+    with tempfile.TemporaryDirectory() as folder:
+        differences = compare(Manifest.load(), request, folder)          # reads; downloads into folder
+        result, warnings = prediction(differences)                       # what apt would do
+        with Manifest.change() as manifest:
+            apply(manifest, compare(manifest, request, folder))
+
+What a transaction will install is recorded before it runs, and what it did install after it, so that giving back
+purges exactly what came with us, also after a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _apt
+from ansible_collections.nspa.proaudio.plugins.module_utils._apt import Archive, Package, PackageError, Plan
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+
+KIND = "packages"
+FIRST = "packages_before"
+"""Kind of the entries that hold, for each role, the names of all packages before its first transaction."""
+
+__all__ = [
+    "Differences",
+    "PackageError",
+    "Request",
+    "apply",
+    "compare",
+    "diff",
+    "missing",
+    "prediction",
+    "unreachable_archives",
+]
+
+
+class Request(NamedTuple):
+    """What a role asks for. `files`: pairs of a path or URL, and a SHA-256; `lists_max_age` in seconds."""
+
+    role: str
+    names: Sequence[str] = ()
+    files: Sequence[Tuple[str, str]] = ()
+    present: bool = True
+    recommends: bool = False
+    lists_max_age: int = 86400
+
+
+class Differences(NamedTuple):
+    """What `apply` would do.
+
+    `install`: names as asked for; `archives`: verified package files; `manual`: came as a dependency, and is now asked
+    for; `claim`: brought by another role; `purge`, `remove`: brought by this role and not needed any more (`remove`
+    for what had left its settings before we came); `automatic`: marks to put back; `hand_over`: new owners by name;
+    `forget`: entries with why they stay (empty: they are gone); `names`: all packages asked for.
+    """
+
+    request: Request
+    names: List[str]
+    install: List[str]
+    archives: List[Archive]
+    manual: List[str]
+    claim: List[str]
+    purge: List[str]
+    remove: List[str]
+    automatic: List[str]
+    hand_over: Dict[str, str]
+    forget: Dict[str, str]
+    options: List[str]
+
+    @property
+    def any(self) -> bool:
+        return bool(self.transaction or self.manual or self.claim or self.automatic or self.hand_over or self.forget)
+
+    @property
+    def transaction(self) -> bool:
+        """Whether packages come or go."""
+        return bool(self.install or self.archives or self.purge or self.remove)
+
+
+# -- for preflight
+
+
+def missing(names: Iterable[str]) -> List[str]:
+    """Those of `names` that are not installed. Raises PackageError where there is no apt."""
+    _need_apt()
+    there = _apt.installed()
+    return [name for name in names if not _satisfied(name, there)]
+
+
+def unreachable_archives(timeout: int = 10) -> List[Tuple[str, str]]:
+    """The package archives of this host that do not answer: pairs of address and reason. Raises PackageError."""
+    _need_apt()
+    return _apt.unreachable(timeout)
+
+
+# -- comparing
+
+
+def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
+    """What differs from what a role asks for. Reads only; package files from URLs are fetched into `folder`.
+
+    Raises PackageError, with nothing changed, for whatever forbids to go on.
+    """
+    _need_apt()
+    _check(request)
+    if not request.present and not manifest.owned(KIND, request.role) and not manifest.get(FIRST, request.role):
+        return Differences(request, [], [], [], [], [], [], [], [], {}, {}, [])
+    there = _apt.installed()
+    automatic = _apt.automatic()
+    install = [name for name in request.names if not _satisfied(name, there)] if request.present else []
+    names = [_bare(name) for name in request.names] if request.present else []
+    archives = []
+    for source, sha256 in request.files if request.present else ():
+        name = _known(manifest, request.role, sha256, there)
+        if name is None:
+            archive = _archive(source, sha256, folder)
+            name = archive.name
+            if not _same_build(manifest, archive, there):
+                archives.append(archive)
+        if name in names and name in [item.name for item in archives[:-1]]:
+            raise PackageError(f"{source}: another file in the list is also the package {name}. Which one shall it be?")
+        names.append(name)
+    install = [name for name in install if _bare(name) not in [archive.name for archive in archives]]
+    manual = [name for name in dict.fromkeys(names) if name in automatic and name in there]
+    claim = [name for name in dict.fromkeys(names) if _claimable(manifest.get(KIND, name), request.role)]
+    back = _to_give_back(manifest, request.role, set(names), there, automatic)
+    options = []
+    if any(archive.name in there and there[archive.name].configured for archive in archives):
+        options = ["--allow-downgrades", "--reinstall"]
+    return Differences(request, names, install, archives, manual, claim, *back, options)
+
+
+def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
+    """What a module returns in check mode, and warnings. Reads only, and leaves apt's own cache files alone.
+
+    Raises PackageError if the transaction would fail, or take away something that is not ours.
+    """
+    there = _apt.installed() if differences.transaction else {}
+    plan, warnings = Plan({}, {}, []), []
+    if differences.transaction:
+        known = _apt.candidates([_bare(name) for name in differences.install], frugal=True)
+        unknown = [name for name in differences.install if _bare(name) not in known]
+        plan = _simulate(differences, [name for name in differences.install if name not in unknown], frugal=True)
+        _guard_kernels(plan.removed)
+        plan.installed.update({_bare(name): "" for name in unknown})
+        if unknown:
+            warnings = [
+                f"The package lists on this host do not know {', '.join(unknown)}. A real run fetches them first; "
+                f"if they do not know it then either, it stops with nothing changed."
+            ]
+    earlier = {name: there[name].version for name in [*plan.upgraded, *plan.removed] if name in there}
+    return _result(differences, plan, earlier, _is_running(_apt.kernels(plan.removed))), warnings
+
+
+# -- applying
+
+
+def apply(manifest: Manifest, differences: Differences) -> Dict[str, Any]:
+    """Make the differences go away; `manifest` comes from `Manifest.change` and `differences` was compared with it.
+
+    Returns what a module returns. Raises PackageError.
+    """
+    request = differences.request
+    before = after = _apt.installed()
+    images: List[str] = []
+    if differences.install:
+        _refresh(differences)
+    if differences.transaction:
+        plan = _simulate(differences, differences.install, frugal=False)
+        images = _apt.kernels(plan.removed)
+        _guard_kernels(plan.removed)
+        _record_plan(manifest, differences, plan, before)
+        manifest.save()
+        try:
+            targets = [*differences.install, *[archive.path for archive in differences.archives]]
+            _apt.transact(targets, differences.purge, request.recommends, differences.options)
+            if differences.remove:
+                _apt.remove(differences.remove)
+        finally:
+            after = _apt.installed()
+            _record_outcome(manifest, differences, before, after)
+            manifest.save()
+    if differences.manual:
+        _record_marks(manifest, differences, after)
+        manifest.save()
+    _apt.mark(differences.manual, automatic_=False)
+    _apt.mark([name for name in differences.automatic if name in after], automatic_=True)
+    _settle(manifest, differences)
+    manifest.save()
+    lacking = [name for name in differences.names if name not in after or not after[name].configured]
+    if lacking:
+        raise PackageError(
+            f"{', '.join(lacking)} did not get installed completely, although the package manager reported no error. "
+            f"Run 'dpkg --configure -a' on the host and look at its output."
+        )
+    earlier = {name: package.version for name, package in before.items()}
+    return _result(differences, _outcome(before, after), earlier, _is_running(images))
+
+
+def diff(result: Dict[str, Any]) -> List[Dict[str, str]]:
+    """A result in the form of Ansible's --diff."""
+    earlier = result["before"]
+    later = {**result["installed"], **result["upgraded"]}
+    return [
+        {
+            "before_header": "packages",
+            "after_header": "packages",
+            "before": "".join(f"{name} {earlier[name]}\n" for name in sorted(earlier)),
+            "after": "".join(f"{name} {later[name]}".rstrip() + "\n" for name in sorted(later)),
+        }
+    ]
+
+
+def _result(differences: Differences, plan: Plan, earlier: Dict[str, str], running: bool) -> Dict[str, Any]:
+    changed = [*plan.upgraded, *plan.removed]
+    return {
+        "changed": differences.any,
+        "names": list(dict.fromkeys(differences.names)),
+        "installed": plan.installed,
+        "upgraded": plan.upgraded,
+        "removed": sorted(plan.removed),
+        "before": {name: earlier[name] for name in changed if name in earlier},
+        "kept": {name: why for name, why in differences.forget.items() if why},
+        "running_kernel_removed": running,
+    }
+
+
+def _outcome(before: Dict[str, Package], after: Dict[str, Package]) -> Plan:
+    """What changed between two lists of packages."""
+    old = {name: package.version for name, package in before.items() if not package.remains}
+    new = {name: package.version for name, package in after.items() if not package.remains}
+    return Plan(
+        installed={name: new[name] for name in sorted(set(new) - set(old))},
+        upgraded={name: new[name] for name in sorted(set(new) & set(old)) if new[name] != old[name]},
+        removed=sorted(set(old) - set(new)),
+    )
+
+
+def _is_running(images: Iterable[str]) -> bool:
+    return any(image.split("-", 1)[1] == os.uname().release for image in images)
+
+
+# -- what other packages need (pure)
+
+
+def needed(packages: Dict[str, Package], candidates: Set[str]) -> Set[str]:
+    """Those of `candidates` that an installed package outside of them depends on, directly or through others."""
+    providers: Dict[str, List[str]] = {}
+    for package in packages.values():
+        if not package.remains:
+            for word in (package.name.split(":")[0], *package.provides):
+                providers.setdefault(word, []).append(package.name)
+    queue = [package for package in packages.values() if package.name not in candidates and not package.remains]
+    kept: Set[str] = set()
+    while queue:
+        for clause in queue.pop().depends:
+            able = [name for word in clause for name in providers.get(word, ())]
+            if able and all(name in candidates and name not in kept for name in able):
+                kept.add(able[0])
+                queue.append(packages[able[0]])
+    return kept
+
+
+def reachable(packages: Dict[str, Package], roots: Iterable[str]) -> Set[str]:
+    """`roots` and all that they depend on or recommend, directly or through others, as far as installed."""
+    providers: Dict[str, List[str]] = {}
+    for package in packages.values():
+        for word in (package.name.split(":")[0], *package.provides):
+            providers.setdefault(word, []).append(package.name)
+    found: Set[str] = set()
+    queue = [name for name in roots if name in packages]
+    while queue:
+        name = queue.pop()
+        if name not in found:
+            found.add(name)
+            clauses = packages[name].depends + packages[name].recommends
+            queue += [other for clause in clauses for word in clause for other in providers.get(word, ())]
+    return found
+
+
+# -- details
+
+
+def _need_apt() -> None:
+    if not _apt.available():
+        raise PackageError(
+            "This host has no apt and dpkg; this collection installs packages on Debian and its derivatives only. "
+            "Install the packages by hand."
+        )
+
+
+def _check(request: Request) -> None:
+    for name in request.names:
+        if not re.match(r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9-]+)?(=\S+)?$", name):
+            raise PackageError(
+                f"'{name}' is not the name of a package. Wanted: name, name:architecture or name=version."
+            )
+    for source, sha256 in request.files:
+        shown = _apt.without_password(source)
+        if not re.match(r"^(/|https?://)", source):
+            raise PackageError(f"'{shown}' is neither an absolute path on the host nor an http(s) address.")
+        if not re.match(r"^[0-9a-fA-F]{64}$", sha256):
+            raise PackageError(
+                f"{shown}: sha256 is '{sha256}', and 64 hexadecimal digits are wanted. Take the checksum from whoever "
+                f"published the package, or from 'sha256sum' for one you built yourself."
+            )
+
+
+def _bare(name: str) -> str:
+    return name.split("=")[0]
+
+
+def _satisfied(name: str, there: Dict[str, Package]) -> bool:
+    bare, _equals, version = name.partition("=")
+    package = there.get(bare)
+    return package is not None and package.configured and version in ("", package.version)
+
+
+def _known(manifest: Manifest, role: str, sha256: str, there: Dict[str, Package]) -> Optional[str]:
+    """The package that this role installed from a file with this checksum, if that very build is installed."""
+    for name, entry in manifest.owned(KIND, role).items():
+        package = there.get(name)
+        same = entry.get("sha256") == sha256.lower() and package is not None and package.version == entry["version"]
+        if same and package is not None and package.configured:
+            return name
+    return None
+
+
+def _same_build(manifest: Manifest, archive: Archive, there: Dict[str, Package]) -> bool:
+    """Whether what is installed is what the file holds; only our own record can tell builds of one version apart."""
+    package, entry = there.get(archive.name), manifest.get(KIND, archive.name)
+    if package is None or not package.configured or package.version != archive.version:
+        return False
+    return entry is None or entry.get("sha256") in (None, archive.sha256)
+
+
+def _archive(source: str, sha256: str, folder: str) -> Archive:
+    """The package file at a path or URL, verified. Raises PackageError."""
+    shown, sha256 = _apt.without_password(source), sha256.lower()
+    path = Path(source)
+    if not source.startswith("/"):
+        path = Path(folder) / f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.part"
+        if not path.exists():
+            _apt.download(source, str(path))
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise PackageError(
+            f"{shown} cannot be read: {error.strerror}. It has to be a file on the host itself; copy it there first."
+        ) from error
+    if found != sha256:
+        raise PackageError(
+            f"{shown} has the SHA-256 {found}, and {sha256} is wanted. It is damaged, or another file than you meant; "
+            f"nothing was installed. Compare with what its publisher says."
+        )
+    archive = _apt.read_archive(str(path), sha256)
+    # apt takes files only by a name that ends in .deb.
+    link = Path(folder) / f"{archive.name.replace(':', '_')}_{sha256[:16]}.deb"
+    if not link.is_symlink():
+        link.symlink_to(path)
+    return archive._replace(path=str(link))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _claimable(entry: Optional[Dict[str, Any]], role: str) -> bool:
+    return entry is not None and entry["owner"] != role and role not in entry.get("also", [])
+
+
+def _to_give_back(
+    manifest: Manifest, role: str, names: Set[str], there: Dict[str, Package], automatic: Set[str]
+) -> Tuple[List[str], List[str], List[str], Dict[str, str], Dict[str, str]]:
+    """purge, remove, automatic, hand_over and forget of `Differences`."""
+    owned = manifest.owned(KIND, role)
+    dropped = [name for name, entry in owned.items() if entry.get("asked") and name not in names]
+    if names and not dropped:
+        return [], [], [], {}, {}
+    forget: Dict[str, str] = {}
+    hand_over: Dict[str, str] = {}
+    marks: List[str] = []
+    ours: Set[str] = set()
+    for name, entry in owned.items():
+        package, before = there.get(name), entry["before"]
+        if name in names:
+            continue
+        if package is None or (package.remains and before is not None):
+            forget[name] = ""
+        elif entry.get("also"):
+            hand_over[name] = entry["also"][0]
+        elif before is not None and not before.get("remains"):
+            forget[name] = "it was there before, in version {}".format(before["version"])
+            if before.get("auto") and name not in automatic:
+                marks.append(name)
+        elif entry.get("auto") and name not in automatic and not package.remains:
+            forget[name] = "somebody asked for it by name since"
+        else:
+            ours.add(name)
+    candidates = ours | _came_later(manifest, role, there, automatic, ours)
+    kept = needed(there, candidates)
+    if kept:
+        all_ours = {name for name, entry in manifest.entries(KIND).items() if entry["before"] is None}
+        by_user = needed(there, all_ours | candidates)
+        for name in kept & ours:
+            heir = None if name in by_user else _heir(manifest, role, name, there)
+            if name in reachable(there, names):
+                continue
+            if heir:
+                hand_over[name] = heir
+            else:
+                forget[name] = "other packages need it"
+    gone = sorted(candidates - kept)
+    remove = [name for name in gone if (owned.get(name, {}).get("before") or {}).get("remains")]
+    return [name for name in gone if name not in remove], remove, marks, hand_over, forget
+
+
+def _came_later(
+    manifest: Manifest, role: str, there: Dict[str, Package], automatic: Set[str], ours: Set[str]
+) -> Set[str]:
+    """What an upgrade of our packages brought since, as a newer kernel that a metapackage of ours depends on."""
+    first = manifest.get(FIRST, role)
+    if first is None:
+        return set()
+    earlier = set(json.loads(manifest.blob(first["before"]["blob"]).decode("utf-8")))
+    foreign = {name for name in manifest.entries(KIND) if name not in ours}
+    return (reachable(there, ours) & automatic) - earlier - foreign - ours
+
+
+def _heir(manifest: Manifest, role: str, name: str, there: Dict[str, Package]) -> Optional[str]:
+    """Another role whose packages need this one."""
+    owners: Set[str] = {entry["owner"] for entry in manifest.entries(KIND).values()}
+    for other in sorted(owners - {role}):
+        if name in reachable(there, manifest.owned(KIND, other)):
+            return other
+    return None
+
+
+def _simulate(differences: Differences, install: Sequence[str], frugal: bool) -> Plan:
+    targets = [*install, *[archive.path for archive in differences.archives]]
+    gone = [*differences.purge, *differences.remove]
+    plan = _apt.simulate(targets, gone, differences.request.recommends, differences.options, frugal)
+    extra = sorted(set(plan.removed) - set(gone))
+    if extra:
+        what = ", ".join([*install, *[archive.name for archive in differences.archives]]) or "to give back packages"
+        raise PackageError(
+            f"{what}: the package manager would have to remove {', '.join(extra)}, "
+            f"which this collection did not install. Nothing was changed. Decide what you want to keep; "
+            f"to go on, remove {', '.join(extra)} yourself."
+        )
+    return plan
+
+
+def _refresh(differences: Differences) -> None:
+    """Fetch the package lists if they are old or do not know a name; raise PackageError for what stays unknown."""
+    names = [_bare(name) for name in differences.install]
+    trouble = ""
+    if _apt.lists_age() > differences.request.lists_max_age or set(names) - set(_apt.candidates(names)):
+        trouble = _apt.refresh()
+    unknown = sorted(set(names) - set(_apt.candidates(names)))
+    if unknown:
+        raise PackageError(
+            f"No package archive of this host has {', '.join(unknown)}. Nothing was changed. "
+            + (trouble or "Check the spelling, and whether the archive it is in is among apt's sources.")
+        )
+
+
+def _guard_kernels(gone: Sequence[str]) -> None:
+    """Refuse to remove the last kernel; the running one may go when another one can boot."""
+    images = set(_apt.kernels(gone))
+    boot = Path(os.environ.get("DPKG_ROOT") or "/") / "boot"
+    others = [path.name for path in sorted(boot.glob("vmlinu[xz]-*")) if f"/boot/{path.name}" not in images]
+    if images and not others:
+        raise PackageError(
+            f"{', '.join(sorted(images))} is the only kernel on this host, which would not boot without it. "
+            f"Nothing was changed. Install another kernel first (on Debian: linux-image-amd64)."
+        )
+
+
+def _record_plan(manifest: Manifest, differences: Differences, plan: Plan, before: Dict[str, Package]) -> None:
+    role = differences.request.role
+    if manifest.get(FIRST, role) is None and differences.request.present:
+        names = sorted(name for name, package in before.items() if not package.remains)
+        manifest.record(FIRST, role, role, manifest.keep(json.dumps(names).encode("utf-8")))
+    for name, version in [*plan.installed.items(), *plan.upgraded.items()]:
+        _record(manifest, differences, name, version, before.get(name))
+
+
+def _record(manifest: Manifest, differences: Differences, name: str, version: str, before: Optional[Package]) -> None:
+    """One package that comes, or came, with the transaction; others' entries stay theirs."""
+    role = differences.request.role
+    entry = manifest.get(KIND, name)
+    if entry is not None and entry["owner"] != role:
+        return
+    state: Optional[Dict[str, Any]] = None
+    if before is not None:
+        state = {"version": before.version, "remains": before.remains}
+    details: Dict[str, Any] = {"version": version, "asked": name in differences.names}
+    details["auto"] = not details["asked"]
+    for archive in differences.archives:
+        if archive.name == name:
+            details["sha256"] = archive.sha256
+    manifest.record(KIND, name, role, state, **details)
+
+
+def _record_outcome(
+    manifest: Manifest, differences: Differences, before: Dict[str, Package], after: Dict[str, Package]
+) -> None:
+    """What the transaction did, in place of what it was planned to do."""
+    role = differences.request.role
+    did = _outcome(before, after)
+    for name, version in [*did.installed.items(), *did.upgraded.items()]:
+        _record(manifest, differences, name, version, before.get(name))
+    for name in manifest.owned(KIND, role):
+        if name not in after:
+            manifest.forget(KIND, name)
+
+
+def _record_marks(manifest: Manifest, differences: Differences, after: Dict[str, Package]) -> None:
+    for name in differences.manual:
+        if manifest.get(KIND, name) is None and name in after:
+            state = {"version": after[name].version, "remains": False, "auto": True}
+            manifest.record(KIND, name, differences.request.role, state, version=after[name].version, asked=True)
+
+
+def _settle(manifest: Manifest, differences: Differences) -> None:
+    """Who owns what after the transaction, as far as no package came or went."""
+    role = differences.request.role
+    for name in differences.claim:
+        entry = manifest.entries(KIND)[name]
+        entry["also"] = [*entry.get("also", []), role]
+    for name, heir in differences.hand_over.items():
+        entry = manifest.entries(KIND)[name]
+        entry["owner"] = heir
+        entry["also"] = [other for other in entry.get("also", []) if other != heir]
+    for name in [*differences.forget, *differences.remove]:
+        manifest.forget(KIND, name)
+    if not differences.request.present:
+        for entry in manifest.entries(KIND).values():
+            entry["also"] = [other for other in entry.get("also", []) if other != role]
+        manifest.forget(FIRST, role)

@@ -1,0 +1,194 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, nspa.proaudio contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages that a role brings to a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: packages
+short_description: Install packages by name and by file, and take away exactly what came with them
+version_added: "1.0.0"
+author: nspa.proaudio contributors (@nine7nine)
+description:
+  - Installs packages of the distribution and package files, local or fetched, in one transaction.
+  - Needs nothing on the host but apt and dpkg themselves; M(ansible.builtin.apt) needs python3-apt there and would
+    install it, and does not know later what it brought in.
+  - Everything is checked before anything is installed, which means checksums, that each file is a package for this
+    machine, that the archives know each name, and that no installed package would have to go.
+  - Records in C(/var/lib/nspa-proaudio/manifest.json) which packages came with the transaction. O(state=absent) purges
+    these and no others, with what a later upgrade of them brought along.
+  - A package that came with us stays when a package that somebody else installed depends on it, or when somebody asked
+    for it by name since. One that was there before, and was upgraded, stays in its newer version. RV(kept) lists both.
+  - The running kernel may be purged when another one remains in C(/boot). The machine has to be rebooted then, which
+    RV(running_kernel_removed) says. The last kernel is never purged.
+options:
+  role:
+    description:
+      - The name of the set of packages, normally that of the role. The list given is the whole set; what this name
+        brought and does not need any more is purged.
+    type: str
+    required: true
+  state:
+    description: Whether the packages are installed, or everything that O(role) brought is taken away.
+    type: str
+    choices: [present, absent]
+    default: present
+  names:
+    description: Packages of the distribution, as V(name), V(name:architecture) or V(name=version).
+    type: list
+    elements: str
+    default: []
+  files:
+    description: Package files. A build is told from another one of the same version by its checksum.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      src:
+        description:
+          - Absolute path on the host, or an address that starts with C(http://) or C(https://). Addresses are fetched
+            with apt's own proxy settings, once; in check mode too, into a temporary directory.
+        type: str
+        required: true
+      sha256:
+        description: SHA-256 checksum, 64 hexadecimal digits.
+        type: str
+        required: true
+  install_recommends:
+    description: Whether packages that are only recommended are installed too.
+    type: bool
+    default: false
+  lists_max_age:
+    description:
+      - Age in seconds from which apt's package lists are fetched again before something is installed. They are also
+        fetched when they do not know a name. Nothing is fetched when everything is installed.
+    type: int
+    default: 86400
+attributes:
+  check_mode:
+    support: full
+    description:
+      - Says which packages would come and go, with the package lists that are on the host; a name that they do not
+        know is a warning, as the lists would be fetched first.
+  diff_mode:
+    support: full
+    description: The packages that come, change and go, with their versions.
+  idempotent:
+    support: full
+    description: A second run changes nothing, and fetches nothing.
+  platform:
+    support: full
+    platforms: debian
+    description: Debian and its derivatives.
+"""
+
+EXAMPLES = r"""
+- name: Install the real-time kernel of the distribution
+  nspa.proaudio.packages:
+    role: linux_nspa
+    names:
+      - linux-image-rt-amd64
+
+- name: Install a kernel that was built elsewhere
+  nspa.proaudio.packages:
+    role: linux_nspa
+    files:
+      - src: https://example.org/linux-image-6.12.10-nspa_1_amd64.deb
+        sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+
+- name: Take away what came with it
+  nspa.proaudio.packages:
+    role: linux_nspa
+    state: absent
+"""
+
+RETURN = r"""
+names:
+  description: All packages asked for, those in files by their names.
+  returned: always
+  type: list
+  elements: str
+  sample: [linux-image-rt-amd64]
+installed:
+  description: Versions of the packages that came, by name; an empty version if no list on the host knows it yet.
+  returned: always
+  type: dict
+  sample: {linux-image-rt-amd64: 6.12.57-1}
+upgraded:
+  description: Versions of the packages that were there in another version, by name.
+  returned: always
+  type: dict
+before:
+  description: Versions that the upgraded and removed packages had, by name.
+  returned: always
+  type: dict
+removed:
+  description: Packages that went.
+  returned: always
+  type: list
+  elements: str
+kept:
+  description: With O(state=absent), why packages that O(role) brought or upgraded stay, by name.
+  returned: always
+  type: dict
+  sample: {libasound2: other packages need it}
+running_kernel_removed:
+  description: Whether the package of the running kernel went, so that a reboot is due.
+  returned: always
+  type: bool
+"""
+
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _packages
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages import PackageError, Request
+
+
+def main():
+    file = {"src": {"type": "str", "required": True}, "sha256": {"type": "str", "required": True}}
+    module = AnsibleModule(
+        argument_spec={
+            "role": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "files": {"type": "list", "elements": "dict", "options": file, "default": []},
+            "install_recommends": {"type": "bool", "default": False},
+            "lists_max_age": {"type": "int", "default": 86400},
+        },
+        supports_check_mode=True,
+    )
+    given = module.params
+    request = Request(
+        role=given["role"],
+        names=given["names"],
+        files=[(item["src"], item["sha256"]) for item in given["files"]],
+        present=given["state"] == "present",
+        recommends=given["install_recommends"],
+        lists_max_age=given["lists_max_age"],
+    )
+    try:
+        # Not in /tmp, which may be a small file system in memory.
+        with tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/var/tmp") as folder:
+            differences = _packages.compare(Manifest.load(), request, folder)
+            if module.check_mode or not differences.any:
+                result, warnings = _packages.prediction(differences)
+            else:
+                with Manifest.change() as manifest:
+                    differences = _packages.compare(manifest, request, folder)
+                    result, warnings = _packages.apply(manifest, differences), []
+    except (PackageError, ManifestError) as error:
+        module.fail_json(msg=str(error))
+    for warning in warnings:
+        module.warn(warning)
+    if module._diff:
+        result["diff"] = _packages.diff(result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
