@@ -20,7 +20,13 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Type
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import Abi, errno_name, fork, timespec64
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_guard import Trail
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_wake import lasts, latency, patiently, wake_one
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_wake import (
+    is_right,
+    lasts,
+    latency,
+    patiently,
+    wake_one,
+)
 
 MAXIMUM = 64  # objects in one wait, as in Windows
 
@@ -358,11 +364,16 @@ def observe(kind: Type[Device], abi: Abi, trail: Trail, samples: int) -> None:
     else:
         trail.step("using semaphores, mutexes and events")
         _check_objects(device, facts["wrong"])
+    if facts["wrong"]:
+        return
     semaphores = [device.semaphore(0, 1) for _number in range(MAXIMUM)]
     for count in (3, MAXIMUM):
         for index in (0, count // 2, count - 1):
             trail.step(f"waiting on {count} objects while number {index} is released")
-            facts["wakes"].append(_wake(device, semaphores[:count], index))
+            seen = _wake(device, semaphores[:count], index)
+            facts["wakes"].append(seen)
+            if not is_right(seen, index):
+                return
     facts["timeouts"] = _timeouts(device, semaphores[:2], trail)
     if samples:
         facts["latency"] = latency(

@@ -14,7 +14,7 @@ import errno
 import struct
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import (
     FUTEX_PRIVATE_FLAG,
@@ -23,7 +23,13 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import (
     timespec64,
 )
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync_guard import Trail
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_wake import lasts, latency, patiently, wake_one
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_wake import (
+    is_right,
+    lasts,
+    latency,
+    patiently,
+    wake_one,
+)
 
 MAXIMUM = 128  # futexes in one wait; the same in all four
 
@@ -206,7 +212,10 @@ def observe(interface: FutexInterface, trail: Trail, samples: int) -> None:
         for count in (3, MAXIMUM):
             for index in (0, count // 2, count - 1):
                 trail.step(f"waiting on {count} {scope} futexes while number {index} is woken")
-                facts["wakes"].append(_wake(interface, scope, count, index))
+                seen = _wake(interface, scope, count, index)
+                facts["wakes"].append(seen)
+                if not is_right(seen, index):
+                    return
     facts["timeouts"] = _timeouts(interface, trail)
     if samples:
         word = interface.word("shared", 1)
@@ -215,7 +224,7 @@ def observe(interface: FutexInterface, trail: Trail, samples: int) -> None:
         )
 
 
-def _wake(interface: FutexInterface, scope: str, count: int, index: int) -> Dict[str, object]:
+def _wake(interface: FutexInterface, scope: str, count: int, index: int) -> Dict[str, Any]:
     word = interface.word(scope, index)
     seen = wake_one(lambda: interface.wait(scope, count), lambda: interface.wake(word, scope == "shared"))
     return dict(seen, what=f"{count} {scope} futexes", index=index)

@@ -8,6 +8,7 @@ import re
 from typing import Any, Callable, Dict, Optional, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_guard as guard
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_wake import is_right
 
 SUPPORTED, DEGRADED, BROKEN, ABSENT, BLOCKED = "supported", "degraded", "broken", "absent", "blocked"
 VACUOUS = "vacuous"  # the 32-bit side only: this kernel runs no 32-bit programs
@@ -189,14 +190,15 @@ def _wrong(facts: Facts) -> Optional[Finding]:
         return BROKEN, sentence
     for wake in facts.get("wakes", ()):
         what = f"a wait on {wake['what']}"
-        if wake["wake"] not in ("0", "1"):
-            return BROKEN, f"{what}: waking number {wake['index']} was answered with {wake['wake']}"
+        if is_right(wake, wake["index"]):
+            continue
         if wake["got"] == "EINTR":
             return BROKEN, f"{what} was interrupted again and again, though nobody sent a signal"
         if wake["early"]:
             return BROKEN, f"{what} came back with {wake['got']} before anything was woken"
-        if wake["got"] != str(wake["index"]):
-            return BROKEN, f"{what}: number {wake['index']} was woken, the kernel said {wake['got']}"
+        if wake["wake"] != "1":
+            return BROKEN, f"{what}: waking number {wake['index']} was answered with {wake['wake']}"
+        return BROKEN, f"{what}: number {wake['index']} was woken, the kernel said {wake['got']}"
     return None
 
 

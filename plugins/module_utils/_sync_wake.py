@@ -69,6 +69,11 @@ def wake_one(wait: Callable[[], int], wake: Callable[[], int]) -> Dict[str, Any]
     return {"got": errno_name(result), "wake": errno_name(woken), "early": early}
 
 
+def is_right(seen: Dict[str, Any], index: int) -> bool:
+    """Whether `wake_one` saw the wait return that index, after one waiter was woken."""
+    return bool(seen["got"] == str(index) and seen["wake"] == "1" and not seen["early"])
+
+
 def lasts(wait: Callable[[int], int], clock: Optional[int], tries: int = 2) -> bool:
     """Whether a wait that nobody ends lasts until its timeout, in ns: a moment on `clock`, or, if None, a duration.
 
