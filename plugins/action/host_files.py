@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controller side of host_files: render all templates of a role, then run the module once."""
+
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
@@ -42,7 +43,7 @@ class ActionModule(ActionBase):
         """One entry of ``templates`` as an entry of ``files``; the module checks the rest of its keys."""
         missing = [key for key in ("src", "dest") if not item.get(key)]
         if missing:
-            raise AnsibleActionFail("templates: the entry %s lacks %s." % (dict(item), " and ".join(missing)))
+            raise AnsibleActionFail(f"templates: the entry {dict(item)} lacks {' and '.join(missing)}.")
         others = {key: value for key, value in item.items() if key not in ("src", "dest")}
         return dict(others, path=item["dest"], content=self._render(item["src"], item["dest"], task_vars))
 
@@ -51,18 +52,19 @@ class ActionModule(ActionBase):
         try:
             source = self._find_needle("templates", src)
             text = self._loader.get_text_file_contents(source) if trust_as_template else self._read(source)
-            folders = [*task_vars.get("ansible_search_path", []), self._loader.get_basedir(), os.path.dirname(source)]
-            searchpath = [path for folder in folders for path in (os.path.join(folder, "templates"), folder)]
+            folders = [*task_vars.get("ansible_search_path", []), self._loader.get_basedir(), str(Path(source).parent)]
+            searchpath = [path for folder in folders for path in (str(Path(folder) / "templates"), folder)]
             variables = task_vars.copy()
             variables.setdefault("ansible_managed", MANAGED)
             variables.update(template_path=src, template_fullpath=source, template_destpath=dest)
-            return self._expand(text, searchpath, variables)
+            rendered = self._expand(text, searchpath, variables)
+            # Since ansible-core 2.19 a template that is a single expression loses the end of its line.
+            return f"{rendered}\n" if text.endswith("\n") and rendered and not rendered.endswith("\n") else rendered
         except AnsibleError as error:
-            raise AnsibleActionFail("The template %s for %s cannot be rendered: %s" % (src, dest, error)) from error
+            raise AnsibleActionFail(f"The template {src} for {dest} cannot be rendered: {error}") from error
 
     def _read(self, source):
-        with open(self._loader.get_real_file(source), encoding="utf-8") as stream:
-            return stream.read()
+        return Path(self._loader.get_real_file(source)).read_text(encoding="utf-8")
 
     def _expand(self, text, searchpath, variables):
         overrides = {"trim_blocks": True, "lstrip_blocks": False}

@@ -10,6 +10,7 @@
 Order of an `apply`, so that a crash between any two steps leaves something that both a later "present" and a later
 "absent" understand: originals into the manifest, all new contents beside their destinations, renames, restores.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -23,7 +24,8 @@ import shutil
 import stat
 import subprocess
 import tempfile
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError, sync_directory
 
@@ -62,7 +64,7 @@ class Seen(NamedTuple):
         """What tells one content from another: the SHA-256 of a file, the target of a symlink."""
         if self.state is None:
             return None
-        return "link:" + self.state["target"] if self.state["type"] == "link" else self.state["sha256"]
+        return f"link:{self.state['target']}" if self.state["type"] == "link" else str(self.state["sha256"])
 
 
 class Change(NamedTuple):
@@ -101,18 +103,16 @@ class Differences(NamedTuple):
 def look(path: str) -> Seen:
     """Read what stands at a path. Raises HostFileError for what is neither a file nor a symlink."""
     try:
-        info = os.lstat(path)
+        info = Path(path).lstat()
         state: Dict[str, Any] = {"uid": info.st_uid, "gid": info.st_gid, "mtime_ns": info.st_mtime_ns}
         if stat.S_ISLNK(info.st_mode):
             return Seen(dict(state, type="link", target=os.readlink(path)))
         if not stat.S_ISREG(info.st_mode):
             raise HostFileError(
-                "%s is %s, and a file is wanted there. Move it away, or choose another path."
-                % (path, _kind_of(info.st_mode))
+                f"{path} is {_kind_of(info.st_mode)}, and a file is wanted there. Move it away, or choose another path."
             )
-        with open(path, "rb") as stream:
-            content = stream.read()
-        state.update(type="file", sha256=_sha256(content), mode="%04o" % stat.S_IMODE(info.st_mode))
+        content = Path(path).read_bytes()
+        state.update(type="file", sha256=_sha256(content), mode=f"{stat.S_IMODE(info.st_mode):04o}")
         attributes = _get_attributes(path)
         if attributes:
             state["xattrs"] = attributes
@@ -120,9 +120,11 @@ def look(path: str) -> Seen:
     except FileNotFoundError:
         return Seen(None)
     except NotADirectoryError as error:
-        raise HostFileError("%s cannot be there: a directory on the way to it is a file. Move that away." % path) from error
+        raise HostFileError(
+            f"{path} cannot be there: something on the way to it is not a directory. Move that away."
+        ) from error
     except OSError as error:
-        raise HostFileError("%s cannot be read: %s." % (path, error.strerror)) from error
+        raise HostFileError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bool = False) -> Differences:
@@ -139,8 +141,7 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
         entry = manifest.get(FILES, item.path)
         if entry is not None and entry["owner"] != role:
             raise HostFileError(
-                "%s is wanted by %s and belongs to %s. Let only one of them manage it." % (
-                    item.path, role, entry["owner"])
+                f"{item.path} is wanted by {role} and belongs to {entry['owner']}. Let only one of them manage it."
             )
         change = _compare_one(item, entry, predict)
         if change:
@@ -173,17 +174,16 @@ def check(differences: Differences, predict: bool = False) -> List[str]:
             continue
         command = shlex.split(change.wanted.validate)
         if shutil.which(command[0]) is None:
-            text = "%s was not checked: the program %s is not on this host." % (change.path, command[0])
+            text = f"{change.path} was not checked: the program {command[0]} is not on this host."
             if not predict:
-                raise HostFileError("%s Nothing was changed. Install it first." % text)
+                raise HostFileError(f"{text} Nothing was changed. Install it first.")
             warnings.append(text)
             continue
         with tempfile.TemporaryDirectory(prefix="nspa-proaudio-") as folder:
-            copy = os.path.join(folder, os.path.basename(change.path))
-            with open(copy, "wb") as stream:
-                os.fchmod(stream.fileno(), change.wanted.mode)
-                stream.write(change.wanted.content)
-            _run_validator([word.replace("%s", copy) for word in command], change.path, copy)
+            copy = Path(folder) / Path(change.path).name
+            copy.write_bytes(change.wanted.content)
+            copy.chmod(change.wanted.mode)
+            _run_validator([word.replace("%s", str(copy)) for word in command], change.path, str(copy))
     return warnings
 
 
@@ -193,15 +193,23 @@ def diff(differences: Differences) -> List[Dict[str, Any]]:
     for change in differences.changes:
         after = change.after or Seen(None)
         if _text(change.seen) != _text(after):
-            shown.append({
-                "before_header": change.path, "after_header": change.path,
-                "before": _text(change.seen), "after": _text(after),
-            })
+            shown.append(
+                {
+                    "before_header": change.path,
+                    "after_header": change.path,
+                    "before": _text(change.seen),
+                    "after": _text(after),
+                }
+            )
         if change.seen.state and after.state and _attributes(change.seen) != _attributes(after):
-            shown.append({
-                "before_header": change.path + " (attributes)", "after_header": change.path + " (attributes)",
-                "before": _attributes(change.seen), "after": _attributes(after),
-            })
+            shown.append(
+                {
+                    "before_header": change.path + " (attributes)",
+                    "after_header": change.path + " (attributes)",
+                    "before": _attributes(change.seen),
+                    "after": _attributes(after),
+                }
+            )
     return shown
 
 
@@ -245,13 +253,13 @@ def apply(manifest: Manifest, differences: Differences) -> List[Dict[str, str]]:
         raise
     for change in writes:
         with _writing(change.path):
-            os.rename(_staged(change.path), change.path)
+            _staged(change.path).rename(change.path)
     for change in differences.changes:
         if change.wanted is None:
             with _writing(change.path):
                 _put_back(change)
-    for folder in {os.path.dirname(change.path) for change in differences.changes}:
-        if os.path.isdir(folder):
+    for folder in {Path(change.path).parent for change in differences.changes}:
+        if folder.is_dir():
             sync_directory(folder)
     _finish(manifest, differences, writes)
     return kept
@@ -281,8 +289,8 @@ def _stage(differences: Differences, writes: List[Change]) -> None:
     """Write every new file beside its destination."""
     for folder in sorted(differences.directories):
         with _writing(folder):
-            os.mkdir(folder, 0o755)
-            os.chmod(folder, 0o755)
+            Path(folder).mkdir()
+            Path(folder).chmod(0o755)
     for change in writes:
         with _writing(change.path):
             _write_new(_staged(change.path), change.after)
@@ -292,7 +300,7 @@ def _unstage(manifest: Manifest, writes: List[Change], new: List[Change]) -> Non
     """Nothing went into place yet: leave the host and the manifest as they were."""
     for change in writes:
         with contextlib.suppress(OSError):
-            os.unlink(_staged(change.path))
+            _staged(change.path).unlink()
     for change in new:
         manifest.forget(FILES, change.path)
     _drop_directories(manifest)
@@ -302,26 +310,27 @@ def _unstage(manifest: Manifest, writes: List[Change], new: List[Change]) -> Non
 
 
 def _put_back(change: Change) -> None:
-    before = change.after
+    before, path = change.after, Path(change.path)
     if before is None or before.state is None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(change.path)
+            path.unlink()
         return
-    os.makedirs(os.path.dirname(change.path), mode=0o755, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     _write_new(_staged(change.path), before)
-    os.rename(_staged(change.path), change.path)
+    _staged(change.path).rename(path)
 
 
 def _finish(manifest: Manifest, differences: Differences, writes: List[Change]) -> None:
     for change in writes:
         assert change.after is not None
         manifest.record(FILES, change.path, differences.role, None, written=[change.after.identity])
-    for path in [*differences.settle, *differences.forget]:
+    gone = [change.path for change in differences.changes if change.wanted is None] + differences.forget
+    for path in [*differences.settle, *gone]:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(_staged(path))
+            _staged(path).unlink()
     for path, identity in differences.settle.items():
         manifest.record(FILES, path, differences.role, None, written=[identity])
-    for path in [change.path for change in differences.changes if change.wanted is None] + differences.forget:
+    for path in gone:
         manifest.forget(FILES, path)
     _drop_directories(manifest)
     manifest.save()
@@ -334,21 +343,21 @@ def _drop_directories(manifest: Manifest) -> None:
     """
     files = list(manifest.entries(FILES))
     for folder in sorted(manifest.entries(DIRECTORIES), reverse=True):
-        if any(path.startswith(folder + "/") for path in files):
+        if any(path.startswith(f"{folder}/") for path in files):
             continue
         with contextlib.suppress(OSError):
-            os.rmdir(folder)
+            Path(folder).rmdir()
         manifest.forget(DIRECTORIES, folder)
 
 
-def _write_new(path: str, seen: Optional[Seen]) -> None:
+def _write_new(path: Path, seen: Optional[Seen]) -> None:
     """Write a file or symlink that nobody looks at yet, complete with its attributes, and on the disk."""
     assert seen is not None and seen.state is not None
     state = seen.state
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        path.unlink()
     if state["type"] == "link":
-        os.symlink(state["target"], path)
+        path.symlink_to(state["target"])
         os.lchown(path, state["uid"], state["gid"])
     else:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -373,14 +382,15 @@ def _writing(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HostFileError("%s cannot be written: %s. %s" % (path, error.strerror, _remedy(error))) from error
+        raise HostFileError(f"{path} cannot be written: {error.strerror}. {_remedy(error)}") from error
 
 
 def _compare_one(item: Wanted, entry: Optional[Dict[str, Any]], predict: bool) -> Optional[Change]:
     seen = look(item.path)
-    uid, gid = _identifier("owner", item.owner, item.path, predict), _identifier("group", item.group, item.path, predict)
+    uid = _identifier("owner", item.owner, item.path, predict)
+    gid = _identifier("group", item.group, item.path, predict)
     after = Seen(
-        {"type": "file", "sha256": _sha256(item.content), "mode": "%04o" % item.mode, "uid": uid, "gid": gid},
+        {"type": "file", "sha256": _sha256(item.content), "mode": f"{item.mode:04o}", "uid": uid, "gid": gid},
         item.content,
     )
     assert after.state is not None
@@ -388,8 +398,8 @@ def _compare_one(item: Wanted, entry: Optional[Dict[str, Any]], predict: bool) -
         return None
     if entry is None and seen.state is not None and not item.replace:
         raise HostFileError(
-            "%s is there already and was not written by this collection; nothing was changed. Look at it, then move it "
-            "away; or set replace: true for it, which keeps the original and puts it back with state: absent." % item.path
+            f"{item.path} is there already and was not written by this collection; nothing was changed. Look at it, "
+            f"then move it away; or set replace: true for it: the original is kept, and comes back with state: absent."
         )
     action = "created" if seen.state is None else "updated" if seen.identity != after.identity else "attributes"
     return Change(item.path, action, seen, after, item, edited=entry is not None and _is_edited(seen, entry))
@@ -411,35 +421,27 @@ def _check_paths(wanted: Sequence[Wanted]) -> None:
     paths = set()
     for item in wanted:
         if not item.path.startswith("/") or os.path.normpath(item.path) != item.path or "\0" in item.path:
-            raise HostFileError("'%s' is not an absolute path without '..', '//' and a '/' at its end." % item.path)
+            raise HostFileError(f"'{item.path}' is not an absolute path without '..', '//' and a '/' at its end.")
         if item.path in paths:
-            raise HostFileError("%s is in the list twice. Which of the two shall it be?" % item.path)
+            raise HostFileError(f"{item.path} is in the list twice. Which of the two shall it be?")
         paths.add(item.path)
-    for path in paths:
-        for parent in _parents(path):
-            if parent in paths:
-                raise HostFileError("%s is wanted as a file and, for %s, as a directory." % (parent, path))
+    for path in sorted(paths):
+        for parent in Path(path).parents:
+            if str(parent) in paths:
+                raise HostFileError(f"{parent} is wanted as a file and, for {path}, as a directory.")
 
 
-def _parents(path: str) -> List[str]:
-    found = []
-    while os.path.dirname(path) != path:
-        path = os.path.dirname(path)
-        found.append(path)
-    return found
-
-
-def _missing_parents(paths: Iterable[str]) -> set:
+def _missing_parents(paths: Iterable[str]) -> Set[str]:
     missing = set()
     for path in paths:
-        for parent in _parents(path):
-            if os.path.isdir(parent):
+        for parent in Path(path).parents:
+            if parent.is_dir():
                 break
             if os.path.lexists(parent):
                 raise HostFileError(
-                    "%s cannot be there: %s is not a directory. Move that away, or choose another path." % (path, parent)
+                    f"{path} cannot be there: {parent} is not a directory. Move that away, or choose another path."
                 )
-            missing.add(parent)
+            missing.add(str(parent))
     return missing
 
 
@@ -453,42 +455,46 @@ def _identifier(option: str, name: str, path: str, predict: bool) -> Any:
         if predict:
             return name
     raise HostFileError(
-        "%s: %s '%s' does not exist on this host. Nothing was changed. Create it first, or correct the name." % (
-            path, option, name)
+        f"{path}: {option} '{name}' does not exist on this host. Nothing was changed. "
+        f"Create it first, or correct the name."
     )
 
 
 def _run_validator(command: List[str], path: str, copy: str) -> None:
-    environment = dict(os.environ, LC_ALL="C.UTF-8")
+    program = command[0]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environment, timeout=VALIDATE_TIMEOUT, check=False,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(os.environ, LC_ALL="C.UTF-8"),
+            timeout=VALIDATE_TIMEOUT,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise HostFileError(
-            "%s: its validator '%s' did not end within %d seconds. Nothing was changed." % (
-                path, command[0], VALIDATE_TIMEOUT)
+            f"{path}: its validator '{program}' did not end within {VALIDATE_TIMEOUT} seconds. Nothing was changed."
         ) from error
     except OSError as error:
         raise HostFileError(
-            "%s: its validator '%s' cannot be run: %s. Nothing was changed." % (path, command[0], error.strerror)
+            f"{path}: its validator '{program}' cannot be run: {error.strerror}. Nothing was changed."
         ) from error
     if done.returncode != 0:
         said = done.stdout.decode("utf-8", "replace").strip().replace(copy, path)
         raise HostFileError(
-            "%s was refused by its validator '%s' (exit code %d). Nothing was changed. It said: %s" % (
-                path, command[0], done.returncode, said or "nothing")
+            f"{path} was refused by its validator '{program}' (exit code {done.returncode}). Nothing was changed. "
+            f"It said: {said or 'nothing'}"
         )
 
 
-def _staged(path: str) -> str:
+def _staged(path: str) -> Path:
     """Where the new content of a path waits: in the same directory, under a name that no daemon reads.
 
     A leading dot and no known ending keep it out of every *.conf, *.rules, *.d and run-parts; always the same
     name, so that a later run finds what a killed one left.
     """
-    return os.path.join(os.path.dirname(path), ".nspa-proaudio-%s.new" % _sha256(path.encode("utf-8"))[:16])
+    return Path(path).with_name(f".nspa-proaudio-{_sha256(path.encode('utf-8'))[:16]}.new")
 
 
 def _get_attributes(path: str) -> Dict[str, str]:
@@ -517,8 +523,11 @@ def _sha256(data: bytes) -> str:
 
 def _kind_of(mode: int) -> str:
     kinds = (
-        (stat.S_ISDIR, "a directory"), (stat.S_ISCHR, "a character device"), (stat.S_ISBLK, "a block device"),
-        (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISCHR, "a character device"),
+        (stat.S_ISBLK, "a block device"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
     )
     return next((name for test, name in kinds if test(mode)), "something else")
 
@@ -528,9 +537,9 @@ def _text(seen: Seen) -> str:
     if seen.state is None:
         return ""
     if seen.state["type"] == "link":
-        return "(symlink to %s)\n" % seen.state["target"]
+        return f"(symlink to {seen.state['target']})\n"
     if len(seen.content) > DIFF_LIMIT or b"\0" in seen.content:
-        return "(%d bytes, SHA-256 %s)\n" % (len(seen.content), seen.state["sha256"])
+        return f"({len(seen.content)} bytes, SHA-256 {seen.state['sha256']})\n"
     return seen.content.decode("utf-8", "replace")
 
 
@@ -550,6 +559,6 @@ def _summary_of(state: Dict[str, Any]) -> List[Tuple[str, Any]]:
 
 def _name(lookup: Any, identifier: Any) -> str:
     try:
-        return lookup(identifier)[0]
+        return str(lookup(identifier)[0])
     except (KeyError, TypeError):
         return str(identifier)

@@ -16,6 +16,7 @@ whose change never came to pass does no harm.
         manifest.forget("sysctl", "vm.swappiness")        # when it has been put back
         manifest.save()
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -25,7 +26,8 @@ import hashlib
 import json
 import os
 import time
-from typing import Any, Dict, Iterator, List, Optional
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Set
 
 DEFAULT_PATH = "/var/lib/nspa-proaudio/manifest.json"
 VERSION = 1
@@ -46,9 +48,9 @@ class Manifest:
     """
 
     def __init__(self, path: str, kinds: Optional[Dict[str, Dict[str, Dict[str, Any]]]] = None) -> None:
-        self.path = path
-        self.directory = os.path.dirname(path)
-        self._before = os.path.join(self.directory, "before")
+        self.path = Path(path)
+        self.directory = self.path.parent
+        self._before = self.directory / "before"
         self._kinds: Dict[str, Dict[str, Dict[str, Any]]] = kinds or {}
         self._writable = False
 
@@ -59,22 +61,21 @@ class Manifest:
         """Read the manifest at `path` (DEFAULT_PATH if None); an absent one is empty. Raises ManifestError."""
         path = path or DEFAULT_PATH
         try:
-            with open(path, "rb") as stream:
-                raw = stream.read()
+            raw = Path(path).read_bytes()
         except FileNotFoundError:
             return cls(path)
         except OSError as error:
             raise ManifestError(
-                "%s cannot be read: %s. It records what this collection changed on this host; run as root "
-                "(become: true)." % (path, error.strerror)
+                f"{path} cannot be read: {error.strerror}. It records what this collection changed on this host; "
+                f"run as root (become: true)."
             ) from error
         try:
             return cls(path, _parse(raw))
         except ValueError as error:
             raise ManifestError(
-                "%s is damaged: %s. It records what stood on this host before this collection changed it, so nothing "
-                "was changed now. Put it back from a backup; or, to give up restoring and start afresh, move the "
-                "directory %s away." % (path, error, os.path.dirname(path))
+                f"{path} cannot be used: {error}. It records what stood on this host before this collection "
+                f"changed it, so nothing was changed now. Put it back from a backup; or, to give up restoring and "
+                f"start afresh, move the directory {Path(path).parent} away."
             ) from error
 
     def get(self, kind: str, key: str) -> Optional[Dict[str, Any]]:
@@ -91,29 +92,27 @@ class Manifest:
 
     def blob(self, sha256: str) -> bytes:
         """A content stored with `keep`. Raises ManifestError if it is gone or damaged."""
-        path = os.path.join(self._before, sha256)
+        path = self._before / sha256
         try:
-            with open(path, "rb") as stream:
-                data = stream.read()
+            data = path.read_bytes()
         except OSError as error:
             raise ManifestError(
-                "%s, the copy of what stood there before, cannot be read: %s. Put it back from a backup."
-                % (path, error.strerror)
+                f"{path}, the copy of what stood there before, cannot be read: {error.strerror}. "
+                f"Put it back from a backup."
             ) from error
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise ManifestError("%s, the copy of what stood there before, is damaged. Put it back from a backup." % path)
+            raise ManifestError(f"{path}, the copy of what stood there before, is damaged. Put it back from a backup.")
         return data
 
     def litter(self) -> List[str]:
         """Paths that an interrupted run left behind and that the next `save` removes."""
-        wanted = set() if self._empty() else {self.path, self._before} | {
-            os.path.join(self._before, sha256) for sha256 in _blobs(self._kinds)
-        }
-        found = [os.path.join(self._before, name) for name in _listdir(self._before)]
-        found += [path for path in (self._before, self.path, _temporary(self.path)) if os.path.lexists(path)]
-        if self._empty() and os.path.isdir(self.directory) and not os.path.isdir(os.path.join(self.directory, "kept")):
-            found.append(self.directory)
-        return [path for path in found if path not in wanted]
+        found = [path for path in _listdir(self._before) if path.name not in _blobs(self._kinds)]
+        found += [path for path in (_temporary(self.path),) if path.exists()]
+        if self._empty():
+            found += [path for path in (self.path, self._before) if path.exists()]
+            if self.directory.is_dir() and not (self.directory / "kept").is_dir():
+                found.append(self.directory)
+        return [str(path) for path in found]
 
     # -- writing
 
@@ -126,8 +125,8 @@ class Manifest:
         Raises ManifestError if another run holds it for longer than `timeout` seconds.
         """
         path = path or DEFAULT_PATH
-        parent = os.path.dirname(os.path.dirname(path))
-        os.makedirs(parent, mode=0o755, exist_ok=True)
+        parent = Path(path).parent.parent
+        parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             _lock(descriptor, timeout)
@@ -150,8 +149,7 @@ class Manifest:
         entry = self._kinds.setdefault(kind, {}).setdefault(key, {"owner": owner, "before": before})
         if entry["owner"] != owner:
             raise ManifestError(
-                "%s (%s) is wanted by %s and belongs to %s. Let only one of them manage it." % (
-                    key, kind, owner, entry["owner"])
+                f"{key} ({kind}) is wanted by {owner} and belongs to {entry['owner']}. Let only one of them manage it."
             )
         entry.update(details)
         return entry
@@ -167,10 +165,9 @@ class Manifest:
         """Store a content that is about to be replaced; returns ``{"blob": SHA256}`` for use in an entry."""
         self._must_be_writable()
         sha256 = hashlib.sha256(data).hexdigest()
-        path = os.path.join(self._before, sha256)
         self._make_directory(self._before)
-        if not os.path.exists(path):
-            _write(path, data)
+        if not (self._before / sha256).exists():
+            _write(self._before / sha256, data)
         return {"blob": sha256}
 
     def keep_edit(self, path: str, data: bytes) -> str:
@@ -179,14 +176,14 @@ class Manifest:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         number = 0
         while True:
-            folder = stamp if not number else "%s.%d" % (stamp, number)
-            copy = os.path.join(self.directory, "kept", folder, path.lstrip("/"))
-            if not os.path.lexists(copy):
+            folder = f"{stamp}.{number}" if number else stamp
+            copy = self.directory / "kept" / folder / path.lstrip("/")
+            if not copy.exists():
                 break
             number += 1
-        self._make_directory(os.path.dirname(copy))
+        self._make_directory(copy.parent)
         _write(copy, data)
-        return copy
+        return str(copy)
 
     def save(self) -> None:
         """Write the manifest in one step; when nothing is owned any more, remove it with its directory."""
@@ -198,30 +195,28 @@ class Manifest:
         text = json.dumps({"version": VERSION, "owned": self._kinds}, indent=1, sort_keys=True, ensure_ascii=True)
         _write(self.path, text.encode("ascii") + b"\n")
         needed = _blobs(self._kinds)
-        for name in _listdir(self._before):
-            if name not in needed:
-                os.unlink(os.path.join(self._before, name))
+        for path in _listdir(self._before):
+            if path.name not in needed:
+                path.unlink()
         if not needed:
             _rmdir(self._before)
 
     def _remove(self) -> None:
         # The manifest goes first: a blob without an entry is litter, an entry without its blob would be a loss.
-        for path in (self.path, _temporary(self.path)):
+        for path in (self.path, _temporary(self.path), *_listdir(self._before)):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-        for name in _listdir(self._before):
-            os.unlink(os.path.join(self._before, name))
+                path.unlink()
         _rmdir(self._before)
         _rmdir(self.directory)
 
-    def _make_directory(self, path: str) -> None:
+    def _make_directory(self, path: Path) -> None:
         try:
             for folder in (self.directory, path):
-                os.makedirs(folder, mode=0o700, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ManifestError(
-                "%s cannot be made: %s. This collection records there what it changes; run as root (become: true)."
-                % (path, error.strerror)
+                f"{path} cannot be made: {error.strerror}. This collection records there what it changes; "
+                f"run as root (become: true)."
             ) from error
 
     def _must_be_writable(self) -> None:
@@ -237,34 +232,37 @@ def _parse(raw: bytes) -> Dict[str, Dict[str, Dict[str, Any]]]:
     try:
         data = json.loads(raw.decode("utf-8"))
     except ValueError as error:
-        raise ValueError("it is not JSON (%s)" % error) from error
+        raise ValueError(f"it is not JSON ({error})") from error
     if not isinstance(data, dict) or not isinstance(data.get("version"), int):
         raise ValueError("it has no version")
     if data["version"] != VERSION:
         raise ValueError(
-            "it has version %d, this release of nspa.proaudio knows version %d: use the release that wrote it, or a "
-            "later one" % (data["version"], VERSION)
+            f"it has version {data['version']}, and this release of nspa.proaudio knows version {VERSION}; "
+            f"use the release that wrote it, or a later one"
         )
     owned = data.get("owned")
     if not isinstance(owned, dict):
         raise ValueError("it has no list of what is owned")
     for kind, entries in owned.items():
         if not isinstance(entries, dict):
-            raise ValueError("its part '%s' is not a dictionary" % kind)
+            raise ValueError(f"its part '{kind}' is not a dictionary")
         for key, entry in entries.items():
             if not isinstance(entry, dict) or not isinstance(entry.get("owner"), str) or "before" not in entry:
-                raise ValueError("its entry '%s' in '%s' lacks an owner or what stood there before" % (key, kind))
+                raise ValueError(f"its entry '{key}' in '{kind}' lacks an owner or what stood there before")
     return owned
 
 
-def _blobs(value: Any) -> set:
+def _blobs(value: Any) -> Set[str]:
     """All SHA-256 sums under a key "blob", however deep."""
+    found: Set[str] = set()
     if isinstance(value, dict):
-        found = {value["blob"]} if isinstance(value.get("blob"), str) else set()
-        return found.union(*(_blobs(item) for item in value.values()))
+        if isinstance(value.get("blob"), str):
+            found.add(value["blob"])
+        value = list(value.values())
     if isinstance(value, list):
-        return set().union(*(_blobs(item) for item in value))
-    return set()
+        for item in value:
+            found |= _blobs(item)
+    return found
 
 
 def _lock(descriptor: int, timeout: float) -> None:
@@ -278,39 +276,39 @@ def _lock(descriptor: int, timeout: float) -> None:
                 raise
         if time.monotonic() >= deadline:
             raise ManifestError(
-                "Another run of nspa.proaudio has been changing this host for more than %d seconds. "
-                "Wait until it has ended, and run again." % timeout
+                f"Another run of nspa.proaudio has been changing this host for more than {timeout:.0f} seconds. "
+                f"Wait until it has ended, and run again."
             )
         time.sleep(0.1)
 
 
-def _temporary(path: str) -> str:
-    return path + ".new"
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
 
 
-def _write(path: str, data: bytes) -> None:
+def _write(path: Path, data: bytes) -> None:
     """Write a private file in one step: after a crash there is the old one or the new one, never half of it."""
     temporary = _temporary(path)
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+            temporary.unlink()
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        os.rename(temporary, path)
-        sync_directory(os.path.dirname(path))
+        temporary.rename(path)
+        sync_directory(path.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise ManifestError(
-            "%s cannot be written: %s. Without this record nothing can be put back later, so no change was made that "
-            "is not in it. Remedy that (a full disk? not root?), and run again." % (path, error.strerror)
+            f"{path} cannot be written: {error.strerror}. Without this record nothing could be put back later, so no "
+            f"change was made that is not in it. Remedy that (a full disk? not root?), and run again."
         ) from error
 
 
-def sync_directory(path: str) -> None:
+def sync_directory(path: Path) -> None:
     """Make renames in a directory survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -319,17 +317,17 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
-def _listdir(path: str) -> List[str]:
+def _listdir(path: Path) -> List[Path]:
     try:
-        return sorted(os.listdir(path))
+        return sorted(path.iterdir())
     except FileNotFoundError:
         return []
 
 
-def _rmdir(path: str) -> None:
+def _rmdir(path: Path) -> None:
     """Remove a directory if it is there and empty."""
     try:
-        os.rmdir(path)
+        path.rmdir()
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
             raise

@@ -38,8 +38,8 @@ options:
     suboptions:
       path:
         description:
-          - Absolute path of a program, or a pattern with C(*), C(?) and C([]). A pattern means those of its matches that
-            are programs; scripts and symlinks among them are left alone.
+          - Absolute path of a program, or a pattern with C(*), C(?) and C([]). A pattern means those of its matches
+            that are programs; scripts and symlinks among them are left alone.
           - A program that does not exist is an error; in check mode it is predicted to change, as it may belong to
             a package that is not installed yet.
         type: str
@@ -109,6 +109,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.nspa.proaudio.plugins.module_utils import _capabilities
 from ansible_collections.nspa.proaudio.plugins.module_utils._capabilities import CapabilityError
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError

@@ -3,6 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The files that a role owns on a host."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -179,6 +180,7 @@ kept_edits:
 import re
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.nspa.proaudio.plugins.module_utils import _host_files
 from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError, Wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError
@@ -198,12 +200,17 @@ def wanted(item):
     """One entry of `files` as the library wants it. Raises HostFileError."""
     mode = item["mode"]
     if not isinstance(mode, str) or not re.match(r"^[0-7]{3,4}$", mode):
-        raise HostFileError('%s: mode %r is not a string of octal digits such as "0644"; quote it.' % (item["path"], mode))
+        raise HostFileError(f'{item["path"]}: mode {mode!r} is not a string of octal digits such as "0644"; quote it.')
     if item["validate"] is not None and "%s" not in item["validate"]:
-        raise HostFileError("%s: validate '%s' lacks %%s, the place of the file." % (item["path"], item["validate"]))
+        raise HostFileError(f"{item['path']}: validate '{item['validate']}' lacks %s, the place of the file.")
     return Wanted(
-        item["path"], item["content"].encode("utf-8"), int(mode, 8),
-        item["owner"], item["group"], item["validate"], item["replace"],
+        item["path"],
+        item["content"].encode("utf-8"),
+        int(mode, 8),
+        item["owner"],
+        item["group"],
+        item["validate"],
+        item["replace"],
     )
 
 
