@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make one Python file that runs on its own from a file in module_utils and all that it imports from there.
+
+    python3 plugins/plugin_utils/_single_file.py > nspa-check
+
+The parts stand in the result word for word, each a module of its own, so that it reads and behaves like its sources.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+_PACKAGE = "ansible_collections.nspa.proaudio.plugins.module_utils"
+_SOURCES = Path(__file__).resolve().parent.parent / "module_utils"
+
+_HEAD = '''\
+#!/usr/bin/env python3
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""{name}, of the Ansible collection nspa.proaudio. Made from its plugins/module_utils: do not edit it here."""
+
+import sys
+import types
+
+_PACKAGE = "{package}"
+
+
+def _part(name, source):
+    """Define a module as if it were imported from the collection."""
+    module = types.ModuleType(_PACKAGE + "." + name)
+    module.__file__ = __file__
+    sys.modules[module.__name__] = module
+    setattr(sys.modules[_PACKAGE], name, module)
+    exec(compile(source, name + ".py", "exec"), module.__dict__)
+    return module
+
+
+sys.modules[_PACKAGE] = types.ModuleType(_PACKAGE)
+'''
+
+_TAIL = """
+if __name__ == "__main__":
+    sys.exit(sys.modules[_PACKAGE + ".{entry}"].main())
+"""
+
+
+def compose(entry: str = "_nspa_check", name: str = "nspa-check", sources: Path = _SOURCES) -> str:
+    """The text of a program that runs `main` of that module. ValueError for a source that cannot be quoted."""
+    parts: dict[str, str] = {}
+    _collect(entry, sources, parts)
+    text = _HEAD.format(name=name, package=_PACKAGE)
+    for part, source in parts.items():
+        if "'''" in source or not source.endswith("\n"):
+            raise ValueError(f"{part}.py cannot be part of a single file: it must end with a newline and have no '''")
+        text += f"\n_part(\"{part}\", r'''{source}''')\n"
+    return text + _TAIL.format(entry=entry)
+
+
+def _collect(name: str, sources: Path, parts: dict[str, str]) -> None:
+    """Add the module to `parts`, behind those that it imports."""
+    if name in parts:
+        return
+    source = (sources / f"{name}.py").read_text(encoding="utf-8")
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
+            for alias in node.names:
+                _collect(alias.name, sources, parts)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE + "."):
+            _collect(node.module.split(".")[-1], sources, parts)
+    parts[name] = source
+
+
+if __name__ == "__main__":
+    sys.stdout.write(compose())
