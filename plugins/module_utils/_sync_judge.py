@@ -35,13 +35,6 @@ _TIMEOUT_WORDS = {
     "absolute-realtime": "a moment on CLOCK_REALTIME",
 }
 
-# A function of the interface, as /proc/kallsyms lists it.
-_SYMBOLS = {
-    "futex_wait_multiple": "futex_wait_multiple",
-    "futex_wait_multiple_13": "futex_wait_multiple",
-    "futex_waitv": "sys_futex_waitv",
-}
-
 
 class Host:
     """What a verdict needs to know beyond the interface itself. `read` gives a file's text, or '' if there is none."""
@@ -51,18 +44,15 @@ class Host:
         self.seccomp_filter = seccomp_filter
         self.deadline = deadline
         self._read = read
-        self._symbols: Optional[str] = None
 
     def filter_hides(self, name: str) -> bool:
-        """Whether the kernel has the system call although the answer to it is ENOSYS."""
-        if not self.seccomp_filter or name not in _SYMBOLS:
+        """Whether the kernel has the system call although the answer to it is ENOSYS; knowable of futex_waitv only."""
+        if not self.seccomp_filter or name != "futex_waitv":
             return False
-        if self._symbols is None:
-            self._symbols = self._read("/proc/kallsyms")
-        if self._symbols:
-            return _SYMBOLS[name] in self._symbols
-        version = tuple(int(part) for part in re.findall(r"\d+", self.release)[:2])
-        return name == "futex_waitv" and version >= (5, 16)
+        symbols = self._read("/proc/kallsyms")
+        if symbols:
+            return "sys_futex_waitv" in symbols
+        return tuple(int(part) for part in re.findall(r"\d+", self.release)[:2]) >= (5, 16)
 
     def module(self, name: str) -> str:
         """'loaded', 'available' (modprobe would find it) or 'none'."""
