@@ -252,6 +252,6 @@ def _timeouts(interface: FutexInterface, trail: Trail) -> List[str]:
         return right
     for kind, clock in [("relative", None), *clocks.items()]:
         trail.step(f"waiting with a timeout, {kind}")
-        if lasts(lambda timeout: interface.wait("private", 2, timeout=timeout), clock, tries=5):
+        if lasts(lambda timeout: interface.wait("private", 2, timeout=timeout), clock, duration=2000000, tries=4):
             return [kind]
     return []

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any, Callable, Dict
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import die_with_parent, fork
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import die_with_parent, fork, sleep_precisely
 
 DONE = "done"
 STUCK = "stuck"  # no word within the deadline
@@ -124,6 +124,7 @@ def _let_go_of_everything_but(pipe: int) -> None:
 
 def _child(jobs: Dict[str, Job], pipe: int) -> None:
     gc.disable()
+    sleep_precisely()
     warnings.simplefilter("ignore")
     for name, job in jobs.items():
         trail = Trail(pipe, name)

@@ -8,6 +8,7 @@ for an error. Nothing here has a deadline of its own: run it in a guard.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -24,7 +25,6 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import (
 )
 
 _PATIENCE = 100  # how often a wait may be interrupted (EINTR) before that is a fault of the kernel
-_TIMEOUT = 1000000  # ns that a timed wait lasts
 _SETTLE = 30000  # ns that the waker leaves to the waiter to fall asleep
 _STEP = 100  # timed wakes between two signs of life
 
@@ -58,7 +58,7 @@ def wake_one(wait: Callable[[], int], wake: Callable[[], int]) -> Dict[str, Any]
     waiter.start()
     woken, woken_at = 0, now()
     while not returned and woken == 0:
-        time.sleep(0.0001)
+        time.sleep(0.00003)
         woken_at = now()
         woken = wake()
     if woken < 0:
@@ -74,16 +74,17 @@ def is_right(seen: Dict[str, Any], index: int) -> bool:
     return bool(seen["got"] == str(index) and seen["wake"] == "1" and not seen["early"])
 
 
-def lasts(wait: Callable[[int], int], clock: Optional[int], tries: int = 2) -> bool:
-    """Whether a wait that nobody ends lasts until its timeout, in ns: a moment on `clock`, or, if None, a duration.
+def lasts(wait: Callable[[int], int], clock: Optional[int], duration: int = 500000, tries: int = 2) -> bool:
+    """Whether a wait that nobody ends lasts for that `duration` in ns, given it as a moment on `clock`, or, if that is
+    None, as it is.
 
     A wait that ends at once seems to last when the scheduler looks away meanwhile: hence the `tries`.
     """
     ruler = time.CLOCK_MONOTONIC if clock is None else clock
     for _attempt in range(tries):
         start = now(ruler)
-        result = wait(_TIMEOUT + (0 if clock is None else start))
-        if result != -errno.ETIMEDOUT or now(ruler) < start + _TIMEOUT:
+        result = wait(duration + (0 if clock is None else start))
+        if result != -errno.ETIMEDOUT or now(ruler) < start + duration:
             return False
     return True
 
@@ -91,10 +92,14 @@ def lasts(wait: Callable[[int], int], clock: Optional[int], tries: int = 2) -> b
 def conditions() -> Dict[str, Any]:
     """What measured latencies depend on: policy and priority of this process, and the processors that are used."""
     waker, waiter = _processors()
-    policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+    try:
+        policy = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
+        priority = os.sched_getparam(0).sched_priority
+    except OSError:  # musl's C library does not tell
+        policy, priority = -1, 0
     return {
-        "policy": _POLICIES.get(policy, str(policy)),
-        "priority": os.sched_getparam(0).sched_priority,
+        "policy": _POLICIES.get(policy, "unknown"),
+        "priority": priority,
         "waker_cpu": waker,
         "waiter_cpu": waiter,
     }
@@ -102,8 +107,17 @@ def conditions() -> Dict[str, Any]:
 
 def _processors() -> Tuple[int, int]:
     """For the waker and the waiter: two of those that this process may use, or the only one twice."""
-    allowed = sorted(os.sched_getaffinity(0))
+    try:
+        allowed = sorted(os.sched_getaffinity(0))
+    except OSError:
+        allowed = [0]
     return allowed[0], allowed[min(1, len(allowed) - 1)]
+
+
+def _stay_on(processor: int) -> None:
+    """Where that is forbidden, the figures are a little less steady."""
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, {processor})
 
 
 def latency(
@@ -112,44 +126,46 @@ def latency(
     """Time `samples` wakes, from just before the call that wakes to the moment when the waiter runs again, in µs.
 
     Waiter and waker are two processes, as Wine's are, each on its own processor where there are two: two Python
-    threads would measure each other's interpreter lock. About 2 µs of each figure are Python's.
+    threads would measure each other's interpreter lock. About 2 µs of each figure are Python's. This process stays on
+    the waker's processor.
     """
+    # The last word: how many waits have begun. Those before it: when each wait came back, or -1.
     words = (ctypes.c_int64 * (samples + 1)).from_buffer(Memory(8 * (samples + 1), shared=True).map)
-    ready, returned = samples, words  # the last word: how many waits have begun; before it, when each came back
     waker_cpu, waiter_cpu = _processors()
     parent = os.getpid()
     child = fork()
     if child == 0:
         try:
             die_with_parent(parent)
-            os.sched_setaffinity(0, {waiter_cpu})
+            _stay_on(waiter_cpu)
             for sample in range(samples):
-                words[ready] = sample + 1
+                words[samples] = sample + 1
                 result = wait()
-                returned[sample] = now() if result >= 0 else -1
-        finally:
+                words[sample] = now() if result >= 0 else -1
+        finally:  # whatever happened, the waker must not wait for more
+            for sample in range(samples):
+                words[sample] = words[sample] or -1
+            words[samples] = samples
             os._exit(0)
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {waker_cpu})
+    _stay_on(waker_cpu)
     latencies: List[int] = []
     for sample in range(samples):
         if sample % _STEP == 0:
             step(f"timing wake {sample + 1} of {samples}")
-        while words[ready] <= sample:
+        while words[samples] <= sample:
             os.sched_yield()
         settled = now() + _SETTLE
         while now() < settled:
             os.sched_yield()
         woken_at = now()
-        while wake() == 0 and not returned[sample]:
+        while wake() == 0 and not words[sample]:
             os.sched_yield()
             woken_at = now()
-        while not returned[sample]:
+        while not words[sample]:
             os.sched_yield()
-        if returned[sample] >= woken_at:
-            latencies.append(returned[sample] - woken_at)
+        if words[sample] >= woken_at:
+            latencies.append(words[sample] - woken_at)
     os.waitpid(child, 0)
-    os.sched_setaffinity(0, allowed)
     return summary(latencies)
 
 
