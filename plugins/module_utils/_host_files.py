@@ -146,8 +146,10 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
         change = _compare_one(item, entry, predict)
         if change:
             changes.append(change)
-        elif entry is not None and entry["written"] != [_sha256(item.content)]:
-            settle[item.path] = _sha256(item.content)
+        elif entry is not None:
+            identity = _sha256(item.content)
+            if entry["written"] != [identity] or os.path.lexists(_staged(item.path)):
+                settle[item.path] = identity
     forget = []
     paths = {item.path for item in wanted}
     for path in sorted(set(owned) - paths):

@@ -230,16 +230,21 @@ def main():
     try:
         files = [wanted(item) for item in module.params["files"]] if present else []
         differences = _host_files.compare(Manifest.load(), role, files, predict=module.check_mode)
-        for warning in _host_files.check(differences, predict=module.check_mode):
-            module.warn(warning)
-        result = dict(_host_files.result(differences), kept_edits=[])
-        if module._diff:
-            result["diff"] = _host_files.diff(differences)
+        kept_edits, warnings = [], []
         if differences.any and not module.check_mode:
             with Manifest.change() as manifest:
-                result["kept_edits"] = _host_files.apply(manifest, _host_files.compare(manifest, role, files))
+                differences = _host_files.compare(manifest, role, files)
+                _host_files.check(differences)
+                kept_edits = _host_files.apply(manifest, differences)
+        else:
+            warnings = _host_files.check(differences, predict=True)
     except (HostFileError, ManifestError) as error:
         module.fail_json(msg=str(error))
+    for warning in warnings:
+        module.warn(warning)
+    result = dict(_host_files.result(differences), kept_edits=kept_edits)
+    if module._diff:
+        result["diff"] = _host_files.diff(differences)
     module.exit_json(**result)
 
 
