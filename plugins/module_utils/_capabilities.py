@@ -119,7 +119,8 @@ class Change(NamedTuple):
 class Differences(NamedTuple):
     """What `apply` would do.
 
-    `forget`: given up, and nothing to put back; `settle`: set as wanted by a run that was then interrupted.
+    `forget`: given up, and nothing to put back; `settle`: set as wanted by a run that was then interrupted;
+    `litter`: left of the manifest by an interrupted run.
     """
 
     role: str
@@ -127,10 +128,11 @@ class Differences(NamedTuple):
     forget: List[str]
     settle: List[Tuple[str, bytes]]
     warnings: List[str]
+    litter: List[str]
 
     @property
     def any(self) -> bool:
-        return bool(self.changes or self.forget or self.settle)
+        return bool(self.changes or self.forget or self.settle or self.litter)
 
 
 # -- text and attribute
@@ -144,7 +146,7 @@ def parse(text: str) -> Capabilities:
     """
     sets = {"e": 0, "i": 0, "p": 0}
     for clause in text.split():
-        match = re.match(r"^([A-Za-z0-9_,]*)((?:[=+-][eip]*)+)$", clause)
+        match = re.match(r"^([A-Za-z0-9_,]*)((?:=[eip]*|[+-][eip]+)+)$", clause)
         if not match:
             raise CapabilityError(f"'{clause}' in '{text}' is not of the form cap_sys_nice+ep.")
         bits = _bits(match.group(1), text)
@@ -252,7 +254,7 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Tuple[str, str]], pr
         elif entry is not None and entry["set"] != [attribute.hex()]:
             settle.append((path, attribute))
     back, forget, warnings = _to_give_back(manifest.owned(KIND, role), files)
-    return Differences(role, changes + back, forget, settle, warnings)
+    return Differences(role, changes + back, forget, settle, warnings, manifest.litter())
 
 
 def apply(manifest: Manifest, differences: Differences) -> None:

@@ -59,7 +59,8 @@ class Differences(NamedTuple):
     `install`: names as asked for; `archives`: verified package files; `manual`: came as a dependency, and is now asked
     for; `claim`: brought by another role; `purge`, `remove`: brought by this role and not needed any more (`remove`
     for what had left its settings before we came); `automatic`: marks to put back; `hand_over`: new owners by name;
-    `forget`: entries with why they stay (empty: they are gone); `names`: all packages asked for.
+    `forget`: entries with why they stay (empty: they are gone); `names`: all packages asked for;
+    `litter`: left of the manifest by an interrupted run.
     """
 
     request: Request
@@ -74,10 +75,12 @@ class Differences(NamedTuple):
     hand_over: Dict[str, str]
     forget: Dict[str, str]
     options: List[str]
+    litter: List[str]
 
     @property
     def any(self) -> bool:
-        return bool(self.transaction or self.manual or self.claim or self.automatic or self.hand_over or self.forget)
+        books = self.claim or self.hand_over or self.forget or self.litter
+        return bool(self.transaction or self.manual or self.automatic or books)
 
     @property
     def transaction(self) -> bool:
@@ -112,7 +115,7 @@ def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
     _need_apt()
     _check(request)
     if not request.present and not manifest.owned(KIND, request.role) and not manifest.get(FIRST, request.role):
-        return Differences(request, [], [], [], [], [], [], [], [], {}, {}, [])
+        return Differences(request, [], [], [], [], [], [], [], [], {}, {}, [], manifest.litter())
     there = _apt.installed()
     automatic = _apt.automatic()
     install = [name for name in request.names if not _satisfied(name, there)] if request.present else []
@@ -135,7 +138,7 @@ def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
     options = []
     if any(archive.name in there and there[archive.name].configured for archive in archives):
         options = ["--allow-downgrades", "--reinstall"]
-    return Differences(request, names, install, archives, manual, claim, *back, options)
+    return Differences(request, names, install, archives, manual, claim, *back, options, manifest.litter())
 
 
 def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
