@@ -68,7 +68,9 @@ def test_the_documentation_and_the_code_agree() -> None:
 
 @given(
     require=st.one_of(st.text(), st.lists(st.one_of(st.sampled_from(NAMES), st.text(), st.integers()), max_size=4)),
-    samples=st.one_of(st.integers(-5, 5), st.integers(), st.text(max_size=5), st.floats(allow_nan=False)),
+    samples=st.one_of(
+        st.integers(-5, 5), st.integers(), st.text(max_size=5), st.floats(allow_nan=False, allow_infinity=False)
+    ),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_option_makes_it_stumble(
