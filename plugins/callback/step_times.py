@@ -36,24 +36,26 @@ class CallbackModule(CallbackBase):
         """Start the clock."""
         super().__init__()
         self._start = time.monotonic()
-        self._step = None
-
-    def _close_step(self):
-        now = time.monotonic()
-        if self._step is not None and now - self._step >= WORTH_A_LINE:
-            times = f"  ({_span(now - self._step)}; {_span(now - self._start)} since the start)"
-            self._display.display(times, color="dark gray")
-        self._step = now
+        self._step = self._start
 
     def v2_playbook_on_task_start(self, task, is_conditional):
-        """A step begins, so the one before has ended."""
-        self._close_step()
+        """A step begins."""
+        self._step = time.monotonic()
 
-    v2_playbook_on_handler_task_start = v2_playbook_on_task_start
+    def v2_playbook_on_handler_task_start(self, task):
+        """A handler begins."""
+        self._step = time.monotonic()
+
+    def _answered(self, result, **kwargs):
+        """One host has done the step."""
+        now = time.monotonic()
+        if now - self._step >= WORTH_A_LINE:
+            self._display.display(f"  ({_span(now - self._step)}; {_span(now - self._start)} since the start)")
+
+    v2_runner_on_ok = v2_runner_on_failed = v2_runner_on_unreachable = _answered
 
     def v2_playbook_on_stats(self, stats):
         """The run ends."""
-        self._close_step()
         self._display.display(f"The whole run took {_span(time.monotonic() - self._start)}.")
 
 

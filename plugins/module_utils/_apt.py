@@ -9,6 +9,7 @@ A package is named as apt prints it: ``libc6`` for the machine's own architectur
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import os
 import re
 import shutil
@@ -68,7 +69,7 @@ def available() -> bool:
 
 def installed() -> Dict[str, Package]:
     """All packages that dpkg knows, by name."""
-    own = _output(["dpkg", "--print-architecture"]).strip()
+    own = _own_architecture()
     fields = (
         "Package",
         "Architecture",
@@ -98,7 +99,7 @@ def installed() -> Dict[str, Package]:
 
 def automatic() -> Set[str]:
     """Names of the packages that came only as dependencies, and that autoremove may take away."""
-    own = _output(["dpkg", "--print-architecture"]).strip()
+    own = _own_architecture()
     try:
         text = Path(_paths()["states"]).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -143,7 +144,7 @@ def read_archive(path: str, sha256: str) -> Archive:
             f"{path} is not a Debian package, although its checksum is the one given. "
             f"Was a web page saved instead of the package?"
         )
-    own = _output(["dpkg", "--print-architecture"]).strip()
+    own = _own_architecture()
     known = [own, "all", *_output(["dpkg", "--print-foreign-architectures"]).split()]
     if fields["Architecture"] not in known:
         raise PackageError(
@@ -238,7 +239,8 @@ def download(url: str, target: str) -> None:
 def unreachable(timeout: int) -> List[Tuple[str, str]]:
     """The archives apt is set up with that do not answer within `timeout` seconds: pairs of address and reason."""
     # Without --no-release-info apt lists only the archives that it has fetched before.
-    text = _output(["apt-get", "indextargets", "--no-release-info", "--format", "$(BASE_URI)"], may_fail=True)
+    command = ["apt-get", *_cache_options(frugal=True), "indextargets", "--no-release-info", "--format", "$(BASE_URI)"]
+    text = _output(command, may_fail=True)
     addresses = sorted({line for line in text.splitlines() if line and not line.startswith("cdrom:")})
     if not addresses:
         return []
@@ -310,6 +312,11 @@ def without_password(url: str) -> str:
 # -- details
 
 
+@functools.lru_cache(maxsize=None)
+def _own_architecture() -> str:
+    return _output(["dpkg", "--print-architecture"]).strip()
+
+
 def _full_name(name: str, architecture: str, own: str) -> str:
     return name if architecture in (own, "all", "") else f"{name}:{architecture}"
 
@@ -350,8 +357,10 @@ def _network_options(timeout: int = NETWORK_TIMEOUT, retries: int = 2) -> List[s
 
 
 def _cache_options(frugal: bool) -> List[str]:
-    """frugal: leave apt's cache files alone, as check mode does."""
-    return ["-oDir::Cache::pkgcache=", "-oDir::Cache::srcpkgcache="] if frugal else []
+    """frugal: leave apt's cache files and its log alone, as check mode does."""
+    if not frugal:
+        return []
+    return ["-oDir::Cache::pkgcache=", "-oDir::Cache::srcpkgcache=", "-oDir::Log::Planner=/dev/null"]
 
 
 def _try(url: str, target: str, timeout: int) -> str:
@@ -366,10 +375,11 @@ def _try(url: str, target: str, timeout: int) -> str:
 def _reason(output: str) -> str:
     """The lines in which apt says what is wrong, or its last ones."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    wrong = [line[3:] for line in lines if line.startswith("E: ")] or [
-        line for line in lines if line.startswith(("Err:", "W: ", "dpkg: error"))
-    ]
-    return without_password("; ".join(wrong or lines[-5:]) or "nothing")
+    wrong = [line[3:] for line in lines if line.startswith("E: ")]
+    if not wrong or any(line.startswith("Sub-process ") for line in wrong):
+        # dpkg or a script of a package failed; why is further up.
+        wrong = [line for line in lines if line.startswith(("Err:", "W: "))] + lines[-8:]
+    return without_password("; ".join(dict.fromkeys(wrong)) or "nothing")
 
 
 def _environment() -> Dict[str, str]:
@@ -385,19 +395,31 @@ def _environment() -> Dict[str, str]:
     )
 
 
-def _run(command: Sequence[str], timeout: Optional[float] = None) -> subprocess.CompletedProcess[str]:
+class _Done(NamedTuple):
+    returncode: int
+    stdout: str
+
+
+def _run(command: Sequence[str], timeout: Optional[float] = None) -> _Done:
+    """Run a command to its end, with all that it says in `stdout`.
+
+    It writes into a file and runs in a session of its own: when this process is killed, or the connection breaks,
+    a package manager must not be stopped half way by a broken pipe.
+    """
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            env=_environment(),
-            timeout=timeout,
-            check=False,
-        )
+        with tempfile.TemporaryFile() as said:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                env=_environment(),
+                timeout=timeout,
+                start_new_session=True,
+                check=False,
+            )
+            said.seek(0)
+            return _Done(done.returncode, said.read().decode("utf-8", "replace"))
     except OSError as error:
         raise PackageError(f"{command[0]} cannot be run on this host: {error.strerror}.") from error
 

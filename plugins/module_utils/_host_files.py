@@ -19,6 +19,7 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 import shlex
 import shutil
 import stat
@@ -51,6 +52,8 @@ class Wanted(NamedTuple):
     group: str = "root"
     validate: Optional[str] = None
     replace: bool = False
+    block: bool = False
+    """Only a block of lines in a file that is not ours; owner and mode stay as they are there."""
 
 
 class Seen(NamedTuple):
@@ -143,6 +146,8 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
             raise HostFileError(
                 f"{item.path} is wanted by {role} and belongs to {entry['owner']}. Let only one of them manage it."
             )
+        if item.block:
+            item = _with_block(item, role)
         change = _compare_one(item, entry, predict)
         if change:
             changes.append(change)
@@ -158,6 +163,13 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
             forget.append(path)
             continue
         before = _before(manifest, entry)
+        if entry.get("block") and seen.state is not None:
+            rest = _without_block(seen, role, before)
+            if rest.state == seen.state:
+                forget.append(path)
+            else:
+                changes.append(Change(path, "restored" if rest.state else "removed", seen, rest))
+            continue
         action = "removed" if before.state is None else "restored"
         changes.append(Change(path, action, seen, before, edited=_is_edited(seen, entry)))
     new = sorted(_missing_parents(change.path for change in changes if change.wanted))
@@ -282,6 +294,8 @@ def _record(manifest: Manifest, differences: Differences, writes: List[Change]) 
         still = [change.seen.identity] if entry and change.seen.identity in entry["written"] else []
         assert change.after is not None
         details["written"] = [*still, change.after.identity]
+        if change.wanted is not None and change.wanted.block:
+            details["block"] = True
         manifest.record(FILES, change.path, differences.role, before, **details)
     if writes:
         manifest.save()
@@ -404,7 +418,44 @@ def _compare_one(item: Wanted, entry: Optional[Dict[str, Any]], predict: bool) -
             f"then move it away; or set replace: true for it: the original is kept, and comes back with state: absent."
         )
     action = "created" if seen.state is None else "updated" if seen.identity != after.identity else "attributes"
-    return Change(item.path, action, seen, after, item, edited=entry is not None and _is_edited(seen, entry))
+    edited = entry is not None and not item.block and _is_edited(seen, entry)
+    return Change(item.path, action, seen, after, item, edited=edited)
+
+
+def _marks(role: str) -> Tuple[bytes, bytes]:
+    return f"# BEGIN nspa.proaudio {role}\n".encode(), f"# END nspa.proaudio {role}\n".encode()
+
+
+def _strip_block(content: bytes, role: str) -> bytes:
+    begin, end = (re.escape(mark) for mark in _marks(role))
+    return re.sub(begin + b".*?" + end, b"", content, flags=re.DOTALL)
+
+
+def _with_block(item: Wanted, role: str) -> Wanted:
+    """The whole file as it is with our block at its end."""
+    seen = look(item.path)
+    if seen.state is not None and seen.state["type"] == "link":
+        raise HostFileError(f"{item.path} is a symlink; a block of lines is only put into a file. Nothing was changed.")
+    rest = _strip_block(seen.content, role)
+    if rest and not rest.endswith(b"\n"):
+        rest += b"\n"
+    begin, end = _marks(role)
+    whole = item._replace(content=rest + begin + item.content + end, replace=True)
+    if seen.state is None:
+        return whole
+    state = seen.state
+    return whole._replace(mode=int(state["mode"], 8), owner=str(state["uid"]), group=str(state["gid"]))
+
+
+def _without_block(seen: Seen, role: str, before: Seen) -> Seen:
+    """The file as it is to be when our block goes: as before we came, or with what others changed since."""
+    rest = _strip_block(seen.content, role)
+    if before.state is None and not rest:
+        return before
+    # A last line without its newline got one from us.
+    if before.state is not None and before.content in (rest, rest[:-1]):
+        return before
+    return Seen(dict(seen.state or {}, sha256=_sha256(rest)), rest)
 
 
 def _is_edited(seen: Seen, entry: Dict[str, Any]) -> bool:

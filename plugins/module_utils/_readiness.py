@@ -24,7 +24,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Man
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import Check, report
 
 _REBOOT = "Reboot this machine."
-_AGAIN = "Run the playbook nspa.proaudio.site again, and reboot if it says so."
+_AGAIN = "Run the playbook nspa.proaudio.site, and reboot if it says so."
 
 
 def ask(settings: Mapping[str, Any]) -> Dict[str, Any]:
@@ -188,8 +188,9 @@ class _Machine:
             if not _reaches(login, wanted):
                 check.status = "fail"
                 group = self.settings["rt_limits_group"]
-                missing = "" if group in session.groups else f" {session.user} is not in the group {group} there."
-                check.remedy = f"{_AGAIN}{missing}"
+                check.remedy = _AGAIN
+                if group not in session.groups:
+                    seen[-1] += f" (not in the group {group})"
             elif not _reaches(manager, wanted) and check.status != "fail":
                 late = session.manager_was_running
                 check.status = "pending" if late else "fail"

@@ -46,7 +46,7 @@ class Plan:
     differences: List[Tunable] = field(default_factory=list)
     values: Dict[str, str] = field(default_factory=dict)
     before: Dict[str, str] = field(default_factory=dict)
-    skipped: List[str] = field(default_factory=list)
+    left_alone: List[str] = field(default_factory=list)
     restore: bool = False
     manifest: Optional[str] = None
 
@@ -80,7 +80,7 @@ class Plan:
         return {
             "changed": self.changed,
             "values": self.values,
-            "skipped": self.skipped,
+            "left_alone": self.left_alone,
             "diff": {
                 "before": texts[0],
                 "after": texts[1],
@@ -124,7 +124,7 @@ def compare(
 def _sysctls(sysctls: Mapping[str, Any], root: Path, plan: Plan) -> List[Tunable]:
     wanted = {name: str(value) for name, value in sysctls.items() if value not in (None, "")}
     if wanted and container(root):
-        plan.skipped.append("a container shares its host's kernel: its sysctls are set there")
+        plan.left_alone.append("a container shares its host's kernel: its sysctls are set there")
         return []
     found = []
     for name, value in wanted.items():
@@ -143,10 +143,10 @@ def _governor(governor: str, root: Path, plan: Plan) -> List[Tunable]:
         return []
     policies = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
     if container(root):
-        plan.skipped.append("a container shares its host's CPUs: the governor is set there")
+        plan.left_alone.append("a container shares its host's CPUs: the governor is set there")
         return []
     if not policies:
-        plan.skipped.append("no CPU frequency scaling here: the governor is left to the hypervisor or the firmware")
+        plan.left_alone.append("no CPU frequency scaling here: the governor is left to the hypervisor or the firmware")
         return []
     for path in policies:
         offered = path.with_name("scaling_available_governors")

@@ -74,6 +74,13 @@ options:
             it is refused, since it is somebody's own work or belongs to a package.
         type: bool
         default: false
+      block:
+        description:
+          - Whether the content is only a block of lines, between two marking lines at the end of a file that is not
+            ours, such as C(/etc/environment), which has no drop-in directory. All other lines, owner and mode
+            stay as they are, also when the block is taken away again.
+        type: bool
+        default: false
   templates:
     description:
       - Templates, found and rendered as M(ansible.builtin.template) does it, with the variables of the task.
@@ -107,6 +114,10 @@ options:
         type: str
       replace:
         description: As O(files[].replace).
+        type: bool
+        default: false
+      block:
+        description: As O(files[].block).
         type: bool
         default: false
 attributes:
@@ -191,6 +202,7 @@ COMMON = {
     "group": {"type": "str", "default": "root"},
     "validate": {"type": "str"},
     "replace": {"type": "bool", "default": False},
+    "block": {"type": "bool", "default": False},
 }
 FILE = dict(COMMON, path={"type": "path", "required": True}, content={"type": "str", "required": True})
 TEMPLATE = dict(COMMON, src={"type": "str", "required": True}, dest={"type": "path", "required": True})
@@ -211,6 +223,7 @@ def wanted(item):
         item["group"],
         item["validate"],
         item["replace"],
+        item["block"],
     )
 
 

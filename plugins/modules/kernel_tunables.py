@@ -65,7 +65,7 @@ values:
   returned: always
   type: dict
   sample: {vm.swappiness: '10'}
-skipped:
+left_alone:
   description: What this machine does not have, one sentence each.
   returned: always
   type: list

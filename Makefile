@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# A thin front to ansible-playbook, molecule and pytest. Start with `make`.
+
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends
+# Molecule and the test bed need root for the machines that they make.
+MOLECULE := $(SUDO) env PATH="$(BIN):$(PATH)" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg" $(BIN)/molecule
+PLAYBOOK := $(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/ansible-playbook -i localhost, -c local
+# Who makes music on this machine, for `make site`: separate several with commas.
+USERS ?= $(or $(SUDO_USER),$(filter-out root,$(shell id -un)))
+comma := ,
+empty :=
+space := $(empty) $(empty)
+USERS_JSON := ["$(subst $(comma),"$(comma)",$(subst $(space),,$(USERS)))"]
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-login demo-remove site verify test lint unit containers vms sanity clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: bed ## Make a throw-away virtual machine into a pro-audio host and show the verdict
+	@$(MOLECULE) converge --scenario-name demo
+	@echo
+	@echo "This was a bare Debian a moment ago. Look around:  make demo-login"
+	@echo "Remove it:                                         make demo-remove"
+
+demo-login: ## Log in on the demo's machine
+	@$(MOLECULE) login --scenario-name demo
+
+demo-remove: ## Remove the demo's machine
+	@$(MOLECULE) destroy --scenario-name demo
+
+site: $(VENV)/site ## Make this very machine a pro-audio host (USERS=name,name says for whom)
+	@$(PLAYBOOK) playbooks/site.yml -e nspa_reboot=ask $(if $(USERS),-e '{"rt_limits_users": $(USERS_JSON)}') $(ARGS)
+
+verify: $(VENV)/site ## Ask this very machine whether it is ready
+	@$(PLAYBOOK) playbooks/verify.yml $(if $(USERS),-e '{"rt_limits_users": $(USERS_JSON)}') $(ARGS)
+
+test: ## Everything: lint, unit tests, containers, virtual machines
+	@$(MAKE) --no-print-directory $(VENV)/dev bed
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target quick vms
+	@echo "All tests passed."
+
+.PHONY: quick
+quick: ## The tiers that take minutes, one after the other: lint, unit tests, containers
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory containers
+
+lint: $(VENV)/dev ## Linters and types
+	$(BIN)/yamllint --strict .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	PATH="$(BIN):$(PATH)" $(BIN)/ansible-lint
+	$(BIN)/antsibull-changelog lint
+	@$(MAKE) --no-print-directory sanity
+
+sanity: $(VENV)/dev ## ansible-test sanity on the collection as it is built and installed
+	PATH="$(BIN):$(PATH)" tests/sanity.sh
+
+unit: $(VENV)/dev ## Unit tests
+	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/pytest
+
+containers: $(VENV)/dev bed ## Scenarios on booted containers
+	$(MOLECULE) test --scenario-name containers
+
+vms: $(VENV)/dev bed ## Scenarios on virtual machines
+	$(MOLECULE) test --scenario-name default
+	$(MOLECULE) test --scenario-name kernels
+
+clean: ## Remove the machines and the development environment; the cache of base images stays
+	-$(MOLECULE) destroy --all
+	rm -rf $(VENV)
+
+.PHONY: bed
+bed: $(VENV)/dev $(VENV)/bed
+
+$(VENV)/bin/pip:
+	@python3 -c 'import ensurepip' 2>/dev/null || { $(APT) update; $(APT) install python3-venv; }
+	python3 -m venv $(VENV)
+
+$(VENV)/site: requirements.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+$(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@ $(VENV)/site
+
+# What the test bed and the tests need from Debian's archive.
+$(VENV)/bed: molecule/testbed/packages.txt | $(VENV)/bin/pip
+	@packages="$$(sed '/^#/d' molecule/testbed/packages.txt)"; \
+	dpkg-query --show --showformat '' $$packages 2>/dev/null || { $(APT) update; $(APT) install $$packages; }
+	@touch $@

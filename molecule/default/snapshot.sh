@@ -1,0 +1,19 @@
+#!/bin/sh
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Write down what this machine is: files, packages, groups, boot menu, capabilities, tunables. $1: where to.
+set -eu
+out=$1
+mkdir -p "$out"
+# The kernel's package lists, caches and logs change by themselves; what a person would call the set-up is here.
+find /etc /boot /usr/local /var/lib/nspa-proaudio -xdev \
+     \( -name '*-' -o -name .pwd.lock -o -name ld.so.cache -o -name grubenv -o -name fstab \) -prune -o \
+     \( -type f -printf '%m %u %g %p ' -exec sha256sum {} \; -o -type l -printf '%p -> %l\n' \) 2>/dev/null \
+     | sed 's/  .*//' | sort > "$out/files"
+dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' | sort > "$out/packages"
+apt-mark showmanual | sort > "$out/manual"
+getent group | sort > "$out/groups"
+getcap -r /usr 2>/dev/null | sort > "$out/capabilities" || true
+cat /proc/sys/vm/swappiness /proc/sys/kernel/sched_rr_timeslice_ms > "$out/tunables"
+uname -r > "$out/kernel"
+sed 's/^BOOT_IMAGE=[^ ]* //' /proc/cmdline > "$out/cmdline"
