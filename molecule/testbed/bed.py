@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--cpus", type=int, default=2, help="a VM's processors (default: 2)")
     options.add_argument("--ssh-port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     options.add_argument("--user", default="root", help="who logs in: root, or studio, who has sudo (default: root)")
-    options.add_argument("--watchdog", action="store_true", help="give a VM a watchdog that resets it")
+    options.add_argument("--watchdog", action=argparse.BooleanOptionalAction, default=False, help="give a VM a watchdog that resets it")
     timeout = argparse.ArgumentParser(add_help=False)
     timeout.add_argument("--timeout", type=float, default=machine.BOOT_TIMEOUT_S, metavar="S",
                          help=f"how long to wait for SSH, in seconds (default: {machine.BOOT_TIMEOUT_S})")
