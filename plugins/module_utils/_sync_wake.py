@@ -25,6 +25,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._sync_abi import (
 )
 
 _PATIENCE = 100  # how often a wait may be interrupted (EINTR) before that is a fault of the kernel
+_SHORTEST, _LONGEST = 500000, 50000000  # ns that a wait with a timeout is tried for
 _SETTLE = 30000  # ns that the waker leaves to the waiter to fall asleep
 _STEP = 100  # timed wakes between two signs of life
 
@@ -74,13 +75,17 @@ def is_right(seen: Dict[str, Any], index: int) -> bool:
     return bool(seen["got"] == str(index) and seen["wake"] == "1" and not seen["early"])
 
 
-def lasts(wait: Callable[[int], int], clock: Optional[int], duration: int = 500000, tries: int = 2) -> bool:
-    """Whether a wait that nobody ends lasts for that `duration` in ns, given it as a moment on `clock`, or, if that is
-    None, as it is.
+def lasts(wait: Callable[[int], int], clock: Optional[int], tries: int = 2) -> bool:
+    """Whether a wait that nobody ends lasts until its timeout, in ns: a moment on `clock`, or, if None, a duration.
 
-    A wait that ends at once seems to last when the scheduler looks away meanwhile: hence the `tries`.
+    A wait that ends at once seems to last if the machine is slow, or busy with something else meanwhile. So each try
+    lasts for much longer than a wait whose moment is past, and all `tries` must last.
     """
     ruler = time.CLOCK_MONOTONIC if clock is None else clock
+    start = now(ruler)
+    if wait(1) != -errno.ETIMEDOUT:
+        return False
+    duration = min(max(_SHORTEST, 5 * (now(ruler) - start)), _LONGEST)
     for _attempt in range(tries):
         start = now(ruler)
         result = wait(duration + (0 if clock is None else start))
