@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 LOCK_TIMEOUT = 300
 """Seconds to wait for another apt or dpkg, such as unattended-upgrades after boot."""
@@ -154,6 +154,30 @@ def read_archive(path: str, sha256: str) -> Archive:
     return Archive(path, _full_name(fields["Package"], fields["Architecture"], own), fields["Version"], sha256)
 
 
+def describe(versions: Mapping[str, str], archives: Sequence[Archive]) -> Dict[str, Package]:
+    """Packages that are not installed yet, in these versions, from the archives or from package files."""
+    files = {archive.name: archive.path for archive in archives}
+    texts = [_output(["dpkg-deb", "-f", path]) for path in files.values()]
+    listed = [f"{name}={version}" for name, version in versions.items() if name not in files]
+    if listed:
+        texts += _output(["apt-cache", *_cache_options(frugal=True), "show", *listed]).split("\n\n")
+    found = {}
+    for text in texts:
+        fields = dict(line.split(": ", 1) for line in text.splitlines() if re.match(r"^[A-Za-z-]+: ", line))
+        if "Package" in fields:
+            name = _full_name(fields["Package"], fields["Architecture"], _own_architecture())
+            found[name] = Package(
+                name=name,
+                version=fields["Version"],
+                configured=False,
+                remains=False,
+                depends=_relations(fields.get("Pre-Depends", "")) + _relations(fields.get("Depends", "")),
+                recommends=_relations(fields.get("Recommends", "")),
+                provides=[word for clause in _relations(fields.get("Provides", "")) for word in clause],
+            )
+    return found
+
+
 def kernels(names: Iterable[str]) -> List[str]:
     """The kernel images that these packages brought."""
     names = list(names)
@@ -251,7 +275,7 @@ def unreachable(timeout: int) -> List[Tuple[str, str]]:
             # An archive has an InRelease; very plain ones have a Release, or only the list itself.
             for name in ("InRelease", "Release", "Packages", "Packages.gz"):
                 answer = _try(f"{address.rstrip('/')}/{name}", str(Path(folder) / f"{number}.{name}"), timeout)
-                if not re.search(r"\b404\b|not found", answer, re.IGNORECASE):
+                if not re.search(r"\b404\b|not found|no such file", answer, re.IGNORECASE):
                     return answer
             return answer
 

@@ -6,6 +6,7 @@
         differences = compare(Manifest.load(), request, folder)          # reads; downloads into folder
         result, warnings = prediction(differences)                       # what apt would do
         with Manifest.change() as manifest:
+            refresh(differences)
             apply(manifest, compare(manifest, request, folder))
 
 What a transaction will install is recorded before it runs, and what it did install after it, so that giving back
@@ -19,27 +20,21 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _apt
 from ansible_collections.nspa.proaudio.plugins.module_utils._apt import Archive, Package, PackageError, Plan
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._package_owners import (
+    NOTHING,
+    GiveBack,
+    dropped,
+    give_back,
+)
 
 KIND = "packages"
 FIRST = "packages_before"
 """Kind of the entries that hold, for each role, the names of all packages before its first transaction."""
-
-__all__ = [
-    "Differences",
-    "PackageError",
-    "Request",
-    "apply",
-    "compare",
-    "diff",
-    "missing",
-    "prediction",
-    "unreachable_archives",
-]
 
 
 class Request(NamedTuple):
@@ -56,11 +51,9 @@ class Request(NamedTuple):
 class Differences(NamedTuple):
     """What `apply` would do.
 
-    `install`: names as asked for; `archives`: verified package files; `manual`: came as a dependency, and is now asked
-    for; `claim`: brought by another role; `purge`, `remove`: brought by this role and not needed any more (`remove`
-    for what had left its settings before we came); `automatic`: marks to put back; `hand_over`: new owners by name;
-    `forget`: entries with why they stay (empty: they are gone); `names`: all packages asked for;
-    `litter`: left of the manifest by an interrupted run.
+    `names`: all packages asked for; `install`: those to come from the archives, as asked for; `archives`: verified
+    package files; `manual`: came as a dependency, and is now asked for; `claim`: brought by another role; `options`:
+    for apt; `back`: what the role gives back; `litter`: left of the manifest by an interrupted run.
     """
 
     request: Request
@@ -69,23 +62,18 @@ class Differences(NamedTuple):
     archives: List[Archive]
     manual: List[str]
     claim: List[str]
-    purge: List[str]
-    remove: List[str]
-    automatic: List[str]
-    hand_over: Dict[str, str]
-    forget: Dict[str, str]
     options: List[str]
+    back: GiveBack
     litter: List[str]
 
     @property
     def any(self) -> bool:
-        books = self.claim or self.hand_over or self.forget or self.litter
-        return bool(self.transaction or self.manual or self.automatic or books)
+        return bool(self.transaction or self.manual or self.claim or any(self.back) or self.litter)
 
     @property
     def transaction(self) -> bool:
         """Whether packages come or go."""
-        return bool(self.install or self.archives or self.purge or self.remove)
+        return bool(self.install or self.archives or self.back.purge or self.back.remove)
 
 
 # -- for preflight
@@ -114,31 +102,47 @@ def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
     """
     _need_apt()
     _check(request)
-    if not request.present and not manifest.owned(KIND, request.role) and not manifest.get(FIRST, request.role):
-        return Differences(request, [], [], [], [], [], [], [], [], {}, {}, [], manifest.litter())
-    there = _apt.installed()
-    automatic = _apt.automatic()
-    install = [name for name in request.names if not _satisfied(name, there)] if request.present else []
-    names = [_bare(name) for name in request.names] if request.present else []
-    archives = []
-    for source, sha256 in request.files if request.present else ():
-        name = _known(manifest, request.role, sha256, there)
-        if name is None:
-            archive = _archive(source, sha256, folder)
-            name = archive.name
-            if not _same_build(manifest, archive, there):
-                archives.append(archive)
-        if name in names and name in [item.name for item in archives[:-1]]:
-            raise PackageError(f"{source}: another file in the list is also the package {name}. Which one shall it be?")
-        names.append(name)
-    install = [name for name in install if _bare(name) not in [archive.name for archive in archives]]
-    manual = [name for name in dict.fromkeys(names) if name in automatic and name in there]
-    claim = [name for name in dict.fromkeys(names) if _claimable(manifest.get(KIND, name), request.role)]
-    back = _to_give_back(manifest, request.role, set(names), there, automatic)
+    role, entries = request.role, manifest.entries(KIND)
+    first = manifest.get(FIRST, role)
+    if not request.present and first is None and not manifest.owned(KIND, role):
+        return Differences(request, [], [], [], [], [], [], NOTHING, manifest.litter())
+    there, automatic = _apt.installed(), _apt.automatic()
+    names: List[str] = []
+    install: List[str] = []
+    archives: List[Archive] = []
+    if request.present:
+        names, archives = _archives(manifest, request, there, folder)
+        new = [archive.name for archive in archives]
+        install = [name for name in request.names if not _satisfied(name, there) and _bare(name) not in new]
+        names = list(dict.fromkeys([*map(_bare, request.names), *names]))
     options = []
     if any(archive.name in there and there[archive.name].configured for archive in archives):
         options = ["--allow-downgrades", "--reinstall"]
-    return Differences(request, names, install, archives, manual, claim, *back, options, manifest.litter())
+    manual = [name for name in names if name in automatic and name in there]
+    claim = [name for name in names if _claimable(entries.get(name), role)]
+    earlier = set(json.loads(manifest.blob(first["before"]["blob"]).decode("utf-8"))) if first else None
+    future = dict(there)
+    gone = [name for name in dropped(entries, role, names) if name in there]
+    if gone and (install or archives):
+        future.update(_coming(install, archives, gone, request, options))
+    back = give_back(entries, role, set(names), future, automatic, earlier)
+    return Differences(request, names, install, archives, manual, claim, options, back, manifest.litter())
+
+
+def refresh(differences: Differences) -> None:
+    """Fetch the package lists if they are old or do not know a name. Raises PackageError for what stays unknown."""
+    names = [_bare(name) for name in differences.install]
+    trouble = ""
+    if names and (
+        _apt.lists_age() > differences.request.lists_max_age or not set(names) <= set(_apt.candidates(names))
+    ):
+        trouble = _apt.refresh()
+    unknown = sorted(set(names) - set(_apt.candidates(names)))
+    if unknown:
+        raise PackageError(
+            f"No package archive of this host has {', '.join(unknown)}. Nothing was changed. "
+            + (trouble or "Check the spelling, and whether the archive it is in is among apt's sources.")
+        )
 
 
 def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
@@ -174,8 +178,6 @@ def apply(manifest: Manifest, differences: Differences) -> Dict[str, Any]:
     request = differences.request
     before = after = _apt.installed()
     images: List[str] = []
-    if differences.install:
-        _refresh(differences)
     if differences.transaction:
         plan = _simulate(differences, differences.install, frugal=False)
         images = _apt.kernels(plan.removed)
@@ -184,9 +186,9 @@ def apply(manifest: Manifest, differences: Differences) -> Dict[str, Any]:
         manifest.save()
         try:
             targets = [*differences.install, *[archive.path for archive in differences.archives]]
-            _apt.transact(targets, differences.purge, request.recommends, differences.options)
-            if differences.remove:
-                _apt.remove(differences.remove)
+            _apt.transact(targets, differences.back.purge, request.recommends, differences.options)
+            if differences.back.remove:
+                _apt.remove(differences.back.remove)
         finally:
             after = _apt.installed()
             _record_outcome(manifest, differences, before, after)
@@ -195,7 +197,7 @@ def apply(manifest: Manifest, differences: Differences) -> Dict[str, Any]:
         _record_marks(manifest, differences, after)
         manifest.save()
     _apt.mark(differences.manual, automatic_=False)
-    _apt.mark([name for name in differences.automatic if name in after], automatic_=True)
+    _apt.mark([name for name in differences.back.automatic if name in after], automatic_=True)
     _settle(manifest, differences)
     manifest.save()
     lacking = [name for name in differences.names if name not in after or not after[name].configured]
@@ -231,7 +233,7 @@ def _result(differences: Differences, plan: Plan, earlier: Dict[str, str], runni
         "upgraded": plan.upgraded,
         "removed": sorted(plan.removed),
         "before": {name: earlier[name] for name in changed if name in earlier},
-        "kept": {name: why for name, why in differences.forget.items() if why},
+        "kept": {name: why for name, why in differences.back.forget.items() if why},
         "running_kernel_removed": running,
     }
 
@@ -249,44 +251,6 @@ def _outcome(before: Dict[str, Package], after: Dict[str, Package]) -> Plan:
 
 def _is_running(images: Iterable[str]) -> bool:
     return any(image.split("-", 1)[1] == os.uname().release for image in images)
-
-
-# -- what other packages need (pure)
-
-
-def needed(packages: Dict[str, Package], candidates: Set[str]) -> Set[str]:
-    """Those of `candidates` that an installed package outside of them depends on, directly or through others."""
-    providers: Dict[str, List[str]] = {}
-    for package in packages.values():
-        if not package.remains:
-            for word in (package.name.split(":")[0], *package.provides):
-                providers.setdefault(word, []).append(package.name)
-    queue = [package for package in packages.values() if package.name not in candidates and not package.remains]
-    kept: Set[str] = set()
-    while queue:
-        for clause in queue.pop().depends:
-            able = [name for word in clause for name in providers.get(word, ())]
-            if able and all(name in candidates and name not in kept for name in able):
-                kept.add(able[0])
-                queue.append(packages[able[0]])
-    return kept
-
-
-def reachable(packages: Dict[str, Package], roots: Iterable[str]) -> Set[str]:
-    """`roots` and all that they depend on or recommend, directly or through others, as far as installed."""
-    providers: Dict[str, List[str]] = {}
-    for package in packages.values():
-        for word in (package.name.split(":")[0], *package.provides):
-            providers.setdefault(word, []).append(package.name)
-    found: Set[str] = set()
-    queue = [name for name in roots if name in packages]
-    while queue:
-        name = queue.pop()
-        if name not in found:
-            found.add(name)
-            clauses = packages[name].depends + packages[name].recommends
-            queue += [other for clause in clauses for word in clause for other in providers.get(word, ())]
-    return found
 
 
 # -- details
@@ -384,76 +348,40 @@ def _claimable(entry: Optional[Dict[str, Any]], role: str) -> bool:
     return entry is not None and entry["owner"] != role and role not in entry.get("also", [])
 
 
-def _to_give_back(
-    manifest: Manifest, role: str, names: Set[str], there: Dict[str, Package], automatic: Set[str]
-) -> Tuple[List[str], List[str], List[str], Dict[str, str], Dict[str, str]]:
-    """purge, remove, automatic, hand_over and forget of `Differences`."""
-    owned = manifest.owned(KIND, role)
-    dropped = [name for name, entry in owned.items() if entry.get("asked") and name not in names]
-    if names and not dropped:
-        return [], [], [], {}, {}
-    forget: Dict[str, str] = {}
-    hand_over: Dict[str, str] = {}
-    marks: List[str] = []
-    ours: Set[str] = set()
-    for name, entry in owned.items():
-        package, before = there.get(name), entry["before"]
+def _archives(
+    manifest: Manifest, request: Request, there: Dict[str, Package], folder: str
+) -> Tuple[List[str], List[Archive]]:
+    """The packages in the files of a request, and the verified files of those that are to be installed."""
+    names, archives = [], []
+    for source, sha256 in request.files:
+        name = _known(manifest, request.role, sha256, there)
+        if name is None:
+            archive = _archive(source, sha256, folder)
+            name = archive.name
+            if not _same_build(manifest, archive, there):
+                archives.append(archive)
         if name in names:
-            continue
-        if package is None or (package.remains and before is not None):
-            forget[name] = ""
-        elif entry.get("also"):
-            hand_over[name] = entry["also"][0]
-        elif before is not None and not before.get("remains"):
-            forget[name] = "it was there before, in version {}".format(before["version"])
-            if before.get("auto") and name not in automatic:
-                marks.append(name)
-        elif entry.get("auto") and name not in automatic and not package.remains:
-            forget[name] = "somebody asked for it by name since"
-        else:
-            ours.add(name)
-    candidates = ours | _came_later(manifest, role, there, automatic, ours)
-    kept = needed(there, candidates)
-    if kept:
-        all_ours = {name for name, entry in manifest.entries(KIND).items() if entry["before"] is None}
-        by_user = needed(there, all_ours | candidates)
-        for name in kept & ours:
-            heir = None if name in by_user else _heir(manifest, role, name, there)
-            if name in reachable(there, names):
-                continue
-            if heir:
-                hand_over[name] = heir
-            else:
-                forget[name] = "other packages need it"
-    gone = sorted(candidates - kept)
-    remove = [name for name in gone if (owned.get(name, {}).get("before") or {}).get("remains")]
-    return [name for name in gone if name not in remove], remove, marks, hand_over, forget
+            raise PackageError(
+                f"{_apt.without_password(source)}: another file in the list is also the package {name}. "
+                f"Which one shall it be?"
+            )
+        names.append(name)
+    return names, archives
 
 
-def _came_later(
-    manifest: Manifest, role: str, there: Dict[str, Package], automatic: Set[str], ours: Set[str]
-) -> Set[str]:
-    """What an upgrade of our packages brought since, as a newer kernel that a metapackage of ours depends on."""
-    first = manifest.get(FIRST, role)
-    if first is None:
-        return set()
-    earlier = set(json.loads(manifest.blob(first["before"]["blob"]).decode("utf-8")))
-    foreign = {name for name in manifest.entries(KIND) if name not in ours}
-    return (reachable(there, ours) & automatic) - earlier - foreign - ours
-
-
-def _heir(manifest: Manifest, role: str, name: str, there: Dict[str, Package]) -> Optional[str]:
-    """Another role whose packages need this one."""
-    owners: Set[str] = {entry["owner"] for entry in manifest.entries(KIND).values()}
-    for other in sorted(owners - {role}):
-        if name in reachable(there, manifest.owned(KIND, other)):
-            return other
-    return None
+def _coming(
+    install: Sequence[str], archives: Sequence[Archive], gone: Sequence[str], request: Request, options: Sequence[str]
+) -> Dict[str, Package]:
+    """The packages that would come, so that nothing they depend on is given back. Unknown names are left out."""
+    known = _apt.candidates(map(_bare, install), frugal=True)
+    targets = [name for name in install if _bare(name) in known] + [archive.path for archive in archives]
+    plan = _apt.simulate(targets, gone, request.recommends, options, frugal=True)
+    return _apt.describe({**plan.installed, **plan.upgraded}, archives)
 
 
 def _simulate(differences: Differences, install: Sequence[str], frugal: bool) -> Plan:
     targets = [*install, *[archive.path for archive in differences.archives]]
-    gone = [*differences.purge, *differences.remove]
+    gone = [*differences.back.purge, *differences.back.remove]
     plan = _apt.simulate(targets, gone, differences.request.recommends, differences.options, frugal)
     extra = sorted(set(plan.removed) - set(gone))
     if extra:
@@ -464,20 +392,6 @@ def _simulate(differences: Differences, install: Sequence[str], frugal: bool) ->
             f"to go on, remove {', '.join(extra)} yourself."
         )
     return plan
-
-
-def _refresh(differences: Differences) -> None:
-    """Fetch the package lists if they are old or do not know a name; raise PackageError for what stays unknown."""
-    names = [_bare(name) for name in differences.install]
-    trouble = ""
-    if _apt.lists_age() > differences.request.lists_max_age or set(names) - set(_apt.candidates(names)):
-        trouble = _apt.refresh()
-    unknown = sorted(set(names) - set(_apt.candidates(names)))
-    if unknown:
-        raise PackageError(
-            f"No package archive of this host has {', '.join(unknown)}. Nothing was changed. "
-            + (trouble or "Check the spelling, and whether the archive it is in is among apt's sources.")
-        )
 
 
 def _guard_kernels(gone: Sequence[str]) -> None:
@@ -511,7 +425,6 @@ def _record(manifest: Manifest, differences: Differences, name: str, version: st
     if before is not None:
         state = {"version": before.version, "remains": before.remains}
     details: Dict[str, Any] = {"version": version, "asked": name in differences.names}
-    details["auto"] = not details["asked"]
     for archive in differences.archives:
         if archive.name == name:
             details["sha256"] = archive.sha256
@@ -544,11 +457,11 @@ def _settle(manifest: Manifest, differences: Differences) -> None:
     for name in differences.claim:
         entry = manifest.entries(KIND)[name]
         entry["also"] = [*entry.get("also", []), role]
-    for name, heir in differences.hand_over.items():
+    for name, heir in differences.back.hand_over.items():
         entry = manifest.entries(KIND)[name]
         entry["owner"] = heir
         entry["also"] = [other for other in entry.get("also", []) if other != heir]
-    for name in [*differences.forget, *differences.remove]:
+    for name in [*differences.back.forget, *differences.back.remove]:
         manifest.forget(KIND, name)
     if not differences.request.present:
         for entry in manifest.entries(KIND).values():

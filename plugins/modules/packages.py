@@ -140,6 +140,7 @@ running_kernel_removed:
   type: bool
 """
 
+import contextlib
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -147,6 +148,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nspa.proaudio.plugins.module_utils import _packages
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import PackageError, Request
+
+
+def room_for(files):
+    """A folder for package files, if there are any; not in /tmp, which may be a small file system in memory."""
+    if not files:
+        return contextlib.nullcontext("")
+    return tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/var/tmp")
 
 
 def main():
@@ -172,13 +180,13 @@ def main():
         lists_max_age=given["lists_max_age"],
     )
     try:
-        # Not in /tmp, which may be a small file system in memory.
-        with tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/var/tmp") as folder:
+        with room_for(request.files) as folder:
             differences = _packages.compare(Manifest.load(), request, folder)
             if module.check_mode or not differences.any:
                 result, warnings = _packages.prediction(differences)
             else:
                 with Manifest.change() as manifest:
+                    _packages.refresh(differences)
                     differences = _packages.compare(manifest, request, folder)
                     result, warnings = _packages.apply(manifest, differences), []
     except (PackageError, ManifestError) as error:
