@@ -289,15 +289,15 @@ def server(debian: Debian) -> Iterator[str]:
 
 def test_an_address_is_fetched_once_and_checked(debian: Debian, server: str) -> None:
     start = debian.state()
-    built = debian.build("kernel")
+    built = debian.build("fetched-once")
     wanted = [{"src": f"{server}/{built.name}", "sha256": sha256(built).upper()}]
-    assert debian.run(check=True, files=wanted).result["installed"] == {"kernel": "1.0"}
+    assert debian.run(check=True, files=wanted).result["installed"] == {"fetched-once": "1.0"}
     assert debian.state() == start
-    assert debian.run(files=wanted).result["installed"] == {"kernel": "1.0"}
+    assert debian.run(files=wanted).result["installed"] == {"fetched-once": "1.0"}
     debian.requests.clear()  # type: ignore[attr-defined]
     assert not debian.run(files=wanted).changed
     assert debian.requests == []  # type: ignore[attr-defined]
-    assert not list(Path("/var/tmp").glob("nspa-proaudio-*"))
+    assert not list(Path("/var/tmp").glob("nspa-proaudio-*/fetched-once_*"))
 
 
 def test_a_changed_file_behind_an_address_is_refused(debian: Debian, server: str) -> None:
