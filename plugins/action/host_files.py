@@ -11,6 +11,8 @@ from ansible.plugins.action import ActionBase
 
 try:  # ansible-core 2.19 and later: a text is a template only when somebody vouches for it
     from ansible.template import trust_as_template
+
+    AnsibleEnvironment = None
 except ImportError:  # ansible-core 2.17 and 2.18
     from ansible.template import AnsibleEnvironment
 

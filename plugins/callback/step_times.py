@@ -1,4 +1,5 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Say how long each longer step took."""
 

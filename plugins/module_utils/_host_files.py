@@ -76,7 +76,7 @@ class Change(NamedTuple):
     path: str
     action: str
     seen: Seen
-    after: Optional[Seen]
+    after: Seen
     wanted: Optional[Wanted] = None
     edited: bool = False
 
@@ -205,7 +205,7 @@ def diff(differences: Differences) -> List[Dict[str, Any]]:
     """The differences in the form of Ansible's --diff."""
     shown: List[Dict[str, Any]] = []
     for change in differences.changes:
-        after = change.after or Seen(None)
+        after = change.after
         if _text(change.seen) != _text(after):
             shown.append(
                 {
@@ -237,7 +237,7 @@ def result(differences: Differences) -> Dict[str, Any]:
                 "path": change.path,
                 "action": change.action,
                 "before": _summary(change.seen),
-                "after": _summary(change.after or Seen(None)),
+                "after": _summary(change.after),
             }
             for change in differences.changes
         ],
@@ -292,7 +292,6 @@ def _record(manifest: Manifest, differences: Differences, writes: List[Change]) 
             details["content"] = manifest.keep(change.seen.content)
         # Both contents are ours until the rename is done.
         still = [change.seen.identity] if entry and change.seen.identity in entry["written"] else []
-        assert change.after is not None
         details["written"] = [*still, change.after.identity]
         if change.wanted is not None and change.wanted.block:
             details["block"] = True
@@ -327,7 +326,7 @@ def _unstage(manifest: Manifest, writes: List[Change], new: List[Change]) -> Non
 
 def _put_back(change: Change) -> None:
     before, path = change.after, Path(change.path)
-    if before is None or before.state is None:
+    if before.state is None:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
         return
@@ -338,7 +337,6 @@ def _put_back(change: Change) -> None:
 
 def _finish(manifest: Manifest, differences: Differences, writes: List[Change]) -> None:
     for change in writes:
-        assert change.after is not None
         manifest.record(FILES, change.path, differences.role, None, written=[change.after.identity])
     gone = [change.path for change in differences.changes if change.wanted is None] + differences.forget
     for path in [*differences.settle, *gone]:
@@ -366,10 +364,9 @@ def _drop_directories(manifest: Manifest) -> None:
         manifest.forget(DIRECTORIES, folder)
 
 
-def _write_new(path: Path, seen: Optional[Seen]) -> None:
+def _write_new(path: Path, seen: Seen) -> None:
     """Write a file or symlink that nobody looks at yet, complete with its attributes, and on the disk."""
-    assert seen is not None and seen.state is not None
-    state = seen.state
+    state = seen.state or {}
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
     if state["type"] == "link":
@@ -405,12 +402,9 @@ def _compare_one(item: Wanted, entry: Optional[Dict[str, Any]], predict: bool) -
     seen = look(item.path)
     uid = _identifier("owner", item.owner, item.path, predict)
     gid = _identifier("group", item.group, item.path, predict)
-    after = Seen(
-        {"type": "file", "sha256": _sha256(item.content), "mode": f"{item.mode:04o}", "uid": uid, "gid": gid},
-        item.content,
-    )
-    assert after.state is not None
-    if seen.state is not None and all(seen.state.get(key) == value for key, value in after.state.items()):
+    state = {"type": "file", "sha256": _sha256(item.content), "mode": f"{item.mode:04o}", "uid": uid, "gid": gid}
+    after = Seen(state, item.content)
+    if seen.state is not None and all(seen.state.get(key) == value for key, value in state.items()):
         return None
     if entry is None and seen.state is not None and not item.replace:
         raise HostFileError(
@@ -597,8 +591,7 @@ def _text(seen: Seen) -> str:
 
 
 def _attributes(seen: Seen) -> Dict[str, Any]:
-    assert seen.state is not None
-    return {key: value for key, value in _summary_of(seen.state) if key not in ("type", "sha256", "target")}
+    return {key: value for key, value in _summary_of(seen.state or {}) if key not in ("type", "sha256", "target")}
 
 
 def _summary(seen: Seen) -> Optional[Dict[str, Any]]:

@@ -75,9 +75,9 @@ def _samples(text: str) -> int:
 def _sync(options: argparse.Namespace) -> int:
     result = _sync_probe.probe(samples=options.samples)
     lacking = _sync_probe.missing(result, options.require)
-    print(json.dumps(result, indent=2) if options.json else sync_table(result))
+    sys.stdout.write((json.dumps(result, indent=2) if options.json else sync_table(result)) + "\n")
     for sentence in lacking:
-        print(sentence, file=sys.stderr)
+        sys.stderr.write(sentence + "\n")
     return 1 if lacking else 0
 
 
@@ -95,22 +95,26 @@ def sync_table(result: Dict[str, Any]) -> str:
         if found["compat32"]["evidence"] != found["evidence"] and found["compat32"]["status"] != found["status"]:
             evidence.append("32-bit: " + found["compat32"]["evidence"])
         for sentence in evidence:
-            lines += textwrap.wrap(sentence, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            lines += _wrapped(sentence, " " * 6, " " * 6)
     lines += ["", "What a Wine would use here:"]
     for name, choice in result["wine_series"].items():
-        through = f" ({choice['through']})" if choice["through"] else ""
+        through = f" ({choice['through']})" if choice["through"] not in (None, choice["chooses"]) else ""
         lines.append(
             f"  {_SERIES_TITLES[name]:<22}  {choice['chooses']}{through}{'' if choice['works'] else ', BROKEN'}"
         )
     lines += [f"  {'best':<22}  {result['wine_sync']}", ""]
     for sentence in result["hazards"]:
-        lines += [*textwrap.wrap(sentence, _WIDTH, initial_indent="! ", subsequent_indent="  "), ""]
+        lines += [*_wrapped(sentence, "! ", "  "), ""]
     priority = f" priority {measured['priority']}" if measured["priority"] else ""
     lines.append(
         f"{measured['samples']} wakes each, {measured['policy']}{priority}, "
         f"from CPU {measured['waker_cpu']} to CPU {measured['waiter_cpu']}."
     )
     return "\n".join(lines)
+
+
+def _wrapped(sentence: str, first: str, others: str) -> List[str]:
+    return textwrap.wrap(sentence, _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
 _SERIES_TITLES = {

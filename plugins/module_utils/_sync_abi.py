@@ -145,12 +145,14 @@ def native_abi_name() -> str:
 @functools.lru_cache(maxsize=None)
 def runs_i386_programs() -> Optional[bool]:
     """Whether this x86-64 kernel starts a 32-bit program: starts one that only exits. None if that cannot be tried."""
-    entry = 0x08048000 + 84  # behind the headers of 52 and 32 bytes
+    base, headers = 0x08048000, 52 + 2 * 32
     code = bytes.fromhex("b80100000031dbcd80")  # mov eax, 1 (exit); xor ebx, ebx; int 0x80
-    size = 84 + len(code)
+    size = headers + len(code)
     image = b"\x7fELF\x01\x01\x01".ljust(16, b"\0")
-    image += struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, entry, 52, 0, 0, 52, 32, 1, 0, 0, 0)
-    image += struct.pack("<IIIIIIII", 1, 0, 0x08048000, 0x08048000, size, size, 5, 4096) + code
+    image += struct.pack("<HHIIIIIHHHHHH", 2, 3, 1, base + headers, 52, 0, 0, 52, 32, 2, 0, 0, 0)
+    image += struct.pack("<IIIIIIII", 1, 0, base, base, size, size, 5, 4096)  # PT_LOAD, to read and execute
+    image += struct.pack("<IIIIIIII", 0x6474E551, 0, 0, 0, 0, 0, 6, 16)  # PT_GNU_STACK, not to execute
+    image += code
     try:
         try:
             program = os.memfd_create("i386", _MFD_CLOEXEC | _MFD_EXEC)

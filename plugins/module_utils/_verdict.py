@@ -11,6 +11,15 @@ from typing import Any, Dict, List, Mapping
 #: Statuses from the best to the worst. ``vacuous`` is not green: nothing was there to be checked.
 STATUSES = ("pass", "vacuous", "pending", "blocked", "fail")
 
+#: What the verdict means, in one sentence.
+MEANING = {
+    "pass": "This machine is ready, and every check has seen it.",
+    "vacuous": "Nothing is wrong; what is marked vacuous does not exist on this machine and was not proven.",
+    "pending": "Everything is set up; do what the arrows say, and it becomes true.",
+    "blocked": "Something forbids to look; do what the arrows say, and ask again.",
+    "fail": "This machine is not ready; do what the arrows say.",
+}
+
 #: Version of the report's form, docs/verdict.schema.json.
 SCHEMA = 1
 
@@ -58,5 +67,5 @@ def table(verdict: Mapping[str, Any], width: int = 100) -> str:
             advice = textwrap.wrap(f"-> {row['remedy']}", max(width - indent, 30), subsequent_indent="   ")
             lines += [" " * indent + line for line in advice]
     counted = ", ".join(f"{number} {status}" for status, number in verdict["counts"].items() if number)
-    lines += ["", f"Verdict: {verdict['verdict']} ({counted})"]
+    lines += ["", f"Verdict: {verdict['verdict']} ({counted}).", MEANING[verdict["verdict"]]]
     return "\n".join(lines)

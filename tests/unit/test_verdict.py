@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.nspa.proaudio.plugins.module_utils import _sessions, _verdict
 
 HOST = {"machine": "studio1", "name": "Debian GNU/Linux 13 (trixie)", "kernel": "6.12.9-rt-amd64"}
@@ -32,8 +33,12 @@ def test_the_worst_status_is_the_verdict(statuses, verdict):
 def test_the_table_gives_the_remedy_of_what_is_not_yet_right():
     text = _verdict.table(_verdict.report([check("pass"), check("pending")], HOST))
     assert text.count("-> Reboot this machine.") == 1
-    assert text.endswith("Verdict: pending (1 pass, 1 pending)")
+    assert "Verdict: pending (1 pass, 1 pending)." in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_every_status_has_a_meaning():
+    assert set(_verdict.MEANING) == set(_verdict.STATUSES)
 
 
 def test_limits_are_read_as_the_kernel_prints_them():
