@@ -15,10 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from testbed import cloud, machine  # noqa: E402
-from testbed.common import BedError, Cache  # noqa: E402
-from testbed.image import Image  # noqa: E402
-from testbed.recipe import DEFAULT_KERNELS, KINDS, LOADERS, SUITES, Recipe  # noqa: E402
+from testbed import cloud, machine
+from testbed.common import BedError, Cache
+from testbed.image import Image
+from testbed.recipe import DEFAULT_KERNELS, KINDS, LOADERS, SUITES, Recipe
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,8 +30,13 @@ def parser() -> argparse.ArgumentParser:
     image.add_argument("--kind", choices=KINDS, default="vm", help="virtual machine or container (default: vm)")
     image.add_argument("--suite", choices=SUITES, default="trixie", help="Debian's suite (default: trixie)")
     image.add_argument("--loader", choices=LOADERS, default="bios-grub", help="how a VM starts (default: bios-grub)")
-    image.add_argument("--kernel", action="append", metavar="PACKAGE", help="kernel package of a VM, or "
-                       f"PACKAGE/SUITE-backports; can be repeated (default: {', '.join(DEFAULT_KERNELS)})")
+    image.add_argument(
+        "--kernel",
+        action="append",
+        metavar="PACKAGE",
+        help="kernel package of a VM, or "
+        f"PACKAGE/SUITE-backports; can be repeated (default: {', '.join(DEFAULT_KERNELS)})",
+    )
     image.add_argument("--package", action="append", default=[], help="further package; can be repeated")
     image.add_argument("--image-url", help="an official cloud image (qcow2) instead of Debian's packages")
     image.add_argument("--image-checksum", help="its SHA-256, as sha256:HEX")
@@ -41,10 +46,17 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--cpus", type=int, default=2, help="a VM's processors (default: 2)")
     options.add_argument("--ssh-port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     options.add_argument("--user", default="root", help="who logs in: root, or studio, who has sudo (default: root)")
-    options.add_argument("--watchdog", action=argparse.BooleanOptionalAction, default=False, help="give a VM a watchdog that resets it")
+    options.add_argument(
+        "--watchdog", action=argparse.BooleanOptionalAction, default=False, help="give a VM a watchdog that resets it"
+    )
     timeout = argparse.ArgumentParser(add_help=False)
-    timeout.add_argument("--timeout", type=float, default=machine.BOOT_TIMEOUT_S, metavar="S",
-                         help=f"how long to wait for SSH, in seconds (default: {machine.BOOT_TIMEOUT_S})")
+    timeout.add_argument(
+        "--timeout",
+        type=float,
+        default=machine.BOOT_TIMEOUT_S,
+        metavar="S",
+        help=f"how long to wait for SSH, in seconds (default: {machine.BOOT_TIMEOUT_S})",
+    )
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("name", help="the machine's name")
 
@@ -87,8 +99,8 @@ def get_image(cache: Cache, arguments: argparse.Namespace) -> tuple[bool, Image 
     if arguments.image_url:
         image = cloud.CloudImage(cache, arguments.image_url, arguments.image_checksum, arguments.loader)
     else:
-        kernels = tuple(arguments.kernel or DEFAULT_KERNELS)
-        image = Image(cache, Recipe(arguments.suite, arguments.kind, arguments.loader, kernels, tuple(arguments.package)))
+        kernels, packages = tuple(arguments.kernel or DEFAULT_KERNELS), tuple(arguments.package)
+        image = Image(cache, Recipe(arguments.suite, arguments.kind, arguments.loader, kernels, packages))
     began = time.monotonic()
     made = image.ensure()
     say(f"image {image.name}: " + (f"made in {time.monotonic() - began:.0f} s" if made else "in the cache"))
@@ -136,7 +148,8 @@ def do_down(cache: Cache, arguments: argparse.Namespace) -> int:
 def do_list(cache: Cache, _arguments: argparse.Namespace) -> int:
     """list: one line for each machine."""
     for state, runs in machine.listing(cache):
-        print(f"{state.name}\t{'runs' if runs else 'stopped'}\t{state.kind}\t{state.address}:{state.port}\t{state.image}")
+        reached = f"{state.address}:{state.port}"
+        print(state.name, "runs" if runs else "stopped", state.kind, reached, state.image, sep="\t")
     return 0
 
 

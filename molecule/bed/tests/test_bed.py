@@ -58,8 +58,8 @@ def test_kernel_and_loader(host, platform):
     """A virtual machine runs the kernel that was asked for, started by the loader that was asked for."""
     if platform["kind"] == "container":
         pytest.skip("a container has the host's kernel, and no boot loader")
-    assert host.run("uname -r").stdout.strip().endswith("-rt-amd64")
-    assert host.file("/sys/kernel/realtime").content_string.strip() == "1"
+    release = host.run("uname -r").stdout.strip()
+    assert release.startswith("6.1.") and release.endswith("-amd64") and "cloud" not in release
     status = host.run("sudo -n bootctl status --no-pager").stdout
     assert "Product: systemd-boot" in status
     assert host.run("findmnt -n -o FSTYPE /sys/firmware/efi/efivars").stdout.strip() == "efivarfs"
@@ -69,9 +69,7 @@ def test_firmware_remembers(host, platform):
     """The firmware's variables can be written, as a trial boot must."""
     if platform["kind"] == "container":
         pytest.skip("a container has no firmware")
-    entry = host.check_output("sudo -n bootctl list --json=short")
-    assert "rt-amd64" in entry
-    assert host.run("sudo -n bootctl set-oneshot auto-efi-shell").rc == 0
+    assert host.run("sudo -n bootctl set-oneshot auto-reboot-to-firmware-setup").rc == 0
     variables = host.check_output("ls /sys/firmware/efi/efivars")
     assert "LoaderEntryOneShot-" in variables
     assert host.run("sudo -n bootctl set-oneshot ''").rc == 0

@@ -64,7 +64,7 @@ def parse_index_targets(text: str) -> tuple[str | None, str | None]:
     """The Debian mirror and the Debian security mirror in what `apt-get indextargets` printed in TARGET_FORMAT."""
     main = security = None
     for line in text.splitlines():
-        uri, origin, label = (line.split("|") + ["", ""])[:3]
+        uri, origin, label = [*line.split("|"), "", ""][:3]
         if origin == "Debian" and label == "Debian":
             main = main or uri
         elif origin == "Debian" and label == "Debian-Security":
@@ -106,9 +106,9 @@ def suite_exists(uri: str, suite: str) -> bool:
     """Whether the archive at URI has SUITE, asked with apt's own downloader, so that its proxy and login data hold."""
     with tempfile.TemporaryDirectory() as directory:
         for name in ("InRelease", "Release"):
+            address, target = f"{uri.rstrip('/')}/dists/{suite}/{name}", str(Path(directory) / name)
             done = subprocess.run(
-                ["/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=2", "download-file"]
-                + [f"{uri.rstrip('/')}/dists/{suite}/{name}", str(Path(directory) / name)],
+                ["/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=2", "download-file", address, target],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the other files share: the cache's layout, the error that a person gets to read, locks, and running a program."""
+"""What the other files share: the cache's layout, the error a person gets to read, locks, running a program."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def command(directory: Path, source: Path, name: str, port: int) -> list[str]:
     need("systemd-nspawn", "unshare", "ssh")
     nspawn = ["systemd-nspawn", "--boot", "--register=no", f"--directory={directory}/root", f"--machine={name}"]
     # What a login on a real machine can have: limits raised by PAM and systemd, memory locked.
-    nspawn += ["--capability=CAP_SYS_RESOURCE,CAP_IPC_LOCK", "--console=read-only", "--resolv-conf=copy-host", "--kill-signal=SIGKILL"]
+    nspawn.append("--capability=CAP_SYS_RESOURCE,CAP_IPC_LOCK")
+    nspawn += ["--console=read-only", "--resolv-conf=copy-host", "--kill-signal=SIGKILL"]
     if not Path("/run/systemd/system").exists():
         # Without systemd on the host nobody can make a scope for the container: it stays where it is started.
         nspawn.append("--keep-unit")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -77,9 +78,7 @@ class Image:
 
     def _discard_others(self) -> None:
         """Remove what this image replaces: a directory with the same name, and older recipes no machine uses."""
-        used = {
-            json.loads(state.read_text()).get("image") for state in self.cache.machines.glob("*/machine.json")
-        }
+        used = {json.loads(state.read_text()).get("image") for state in self.cache.machines.glob("*/machine.json")}
         if self.path.exists() and self.name in used:
             raise BedError(
                 f"The image {self.name} is too old and must be made again, but a machine stands on it. "
@@ -130,7 +129,7 @@ def _debootstrap(recipe: Recipe, root: Path, lines: list[str], options: tuple[st
     command += [f"--setup-hook=cp -r {early}/. $1"]
     if recipe.kind == "vm" and recipe.loader == "bios-grub":
         answer = "grub-pc grub-pc/install_devices multiselect /dev/vda"
-        command += [f'--essential-hook=echo {answer} | chroot $1 debconf-set-selections']
+        command += [f"--essential-hook=echo {answer} | chroot $1 debconf-set-selections"]
     command += [f"--include={','.join(recipe.install)}", recipe.suite, str(root)]
     run([*command, *lines], log=log)
     shutil.rmtree(early)
@@ -197,11 +196,9 @@ def _make_disk(recipe: Recipe, work: Path, log: Path) -> None:
 
     run(["sfdisk", "--quiet", raw], log=log, input=table)
     # The two features are younger than bullseye's boot loader and kernel.
-    run(
-        ["mke2fs", "-q", "-F", "-t", "ext4", "-U", root_uuid, "-L", "root", "-O", "^metadata_csum_seed,^orphan_file"]
-        + ["-E", f"offset={start_mib << 20}", "-d", root, raw, f"{end_mib - start_mib}M"],
-        log=log,
-    )
+    command = ["mke2fs", "-q", "-F", "-t", "ext4", "-O", "^metadata_csum_seed,^orphan_file", "-U", root_uuid]
+    command += ["-L", "root", "-E", f"offset={start_mib << 20}", "-d", str(root), str(raw)]
+    run([*command, f"{end_mib - start_mib}M"], log=log)
     if recipe.uefi:
         run(["dd", f"if={esp}", f"of={raw}", "bs=1M", "seek=1", "conv=notrunc,sparse"], log=log)
         esp.unlink()
@@ -228,11 +225,8 @@ def _install_loader(recipe: Recipe, work: Path, root_uuid: str, log: Path) -> No
         ),
     )
     command = guest.command(qemu.choose_accelerator(os.environ.get("NSPA_BED_ACCEL")))
-    with open(log, "a") as handle:
-        try:
-            subprocess.run(command, stdout=handle, stderr=handle, timeout=LOADER_TIMEOUT_S, check=False)
-        except subprocess.TimeoutExpired:
-            pass
+    with open(log, "a") as handle, contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, stdout=handle, stderr=handle, timeout=LOADER_TIMEOUT_S, check=False)
     text = log.read_text(errors="replace")
     if LOADER_MARK not in text.splitlines():
         raise BedError(

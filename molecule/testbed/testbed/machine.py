@@ -82,6 +82,12 @@ def read(cache: Cache, name: str) -> State | None:
         return None
 
 
+def save(cache: Cache, state: State) -> None:
+    """Write what is known about a machine."""
+    path = directory_of(cache, state.name) / "machine.json"
+    path.write_text(json.dumps(asdict(state), indent=1) + "\n")
+
+
 def known(cache: Cache, name: str) -> State:
     """Like read, and BedError when there is no such machine."""
     state = read(cache, name)
@@ -153,7 +159,7 @@ def start(cache: Cache, name: str, image: Image | CloudImage, options: Options) 
                 command, stdin=subprocess.DEVNULL, stdout=handle, stderr=handle, start_new_session=True
             )
         state.pid, state.pid_start = process.pid, process_start(process.pid)
-        (directory / "machine.json").write_text(json.dumps(asdict(state), indent=1) + "\n")
+        save(cache, state)
         # QEMU and systemd-nspawn refuse a bad option at once.
         time.sleep(POLL_S)
         if process.poll() is not None:
@@ -187,7 +193,8 @@ def _prepare_vm(directory: Path, image: Image | CloudImage, state: State, option
 def died(state: State) -> BedError:
     """What to say when a machine's process is gone."""
     return BedError(
-        f"The machine {state.name} has stopped. The last lines of its console:\n{tail(state)}\nThe whole log: {state.log}"
+        f"The machine {state.name} has stopped. The last lines of its console:\n{tail(state)}\n"
+        f"The whole log: {state.log}"
     )
 
 
@@ -274,8 +281,6 @@ def stop_processes(pids: list[int], patience_s: float = 10) -> None:
                 os.kill(pid, sign)
         deadline = time.monotonic() + patience_s
         while running and time.monotonic() < deadline:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(-1, os.WNOHANG)
             running = {pid: began for pid, began in running.items() if began and process_start(pid) == began}
             time.sleep(0.05)
         if not running:

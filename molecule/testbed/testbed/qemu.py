@@ -19,7 +19,7 @@ FIRMWARE = (
 
 
 def choose_accelerator(wanted: str | None, modules: Path = Path("/sys/module"), device: Path = Path("/dev/kvm")) -> str:
-    """"kvm" where it truly works, else "tcg" (emulation). WANTED, when given, decides.
+    """ "kvm" where it truly works, else "tcg" (emulation). WANTED, when given, decides.
 
     A /dev/kvm alone proves nothing: a KVM without kvm_intel or kvm_amd (kvm_pvm, for one) does not start a
     Debian guest.
