@@ -71,7 +71,7 @@ def need(*programs: str) -> None:
         )
 
 
-def run(command: Sequence[str], log: Path | None = None, **options: object) -> str:
+def run(command: Sequence[str | Path], log: Path | None = None, **options: object) -> str:
     """Run COMMAND and return what it printed; with LOG, its errors are kept there too.
 
     Raises BedError with the last lines of its output when it fails.

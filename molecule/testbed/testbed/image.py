@@ -146,9 +146,10 @@ def _furnish(recipe: Recipe, root: Path, public_key: str) -> None:
         directory = home / ".ssh"
         directory.mkdir(exist_ok=True)
         directory.chmod(0o700)
-        (directory / "authorized_keys").write_text(public_key + "\n")
-        for path in (directory, directory / "authorized_keys"):
-            os.chown(path, owner, owner)
+        keys = directory / "authorized_keys"
+        keys.write_text(public_key + "\n")
+        for created in (directory, keys):
+            os.chown(created, owner, owner)
     for unit in recipe.masked:
         link = root / "etc/systemd/system" / unit
         link.unlink(missing_ok=True)
