@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nspa.proaudio.plugins.module_utils import _bootloader, _cmdline
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.nspa.proaudio.plugins.module_utils import _bootloader, _cmdline
 
 UUID = "3f0c7c3a"
 # The shape of what Debian 13's grub-mkconfig writes: a simple entry, and a submenu with two kernels.

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from ansible_collections.nspa.proaudio.plugins.module_utils import _host_files
 from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError, Wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest

@@ -19,4 +19,5 @@ def part_now_and_at_start(host, request):
     if request.param == PARTS[0]:
         taken = host.run(f"cat > /var/tmp/snapshot.sh <<'END'\n{SNAPSHOT}\nEND\nsh /var/tmp/snapshot.sh {now}")
         assert taken.rc == 0, taken.stderr
-    return tuple(host.file(f"{folder}/{request.param}").content_string.splitlines() for folder in (now, "/var/tmp/start"))
+    files = (host.file(f"{folder}/{request.param}") for folder in (now, "/var/tmp/start"))
+    return tuple(file.content_string.splitlines() for file in files)
