@@ -604,7 +604,8 @@ def _summary_of(state: Dict[str, Any]) -> List[Tuple[str, Any]]:
 
 
 def _name(lookup: Any, identifier: Any) -> str:
+    """The name of a uid or gid; in a prediction it may be a name already."""
     try:
-        return str(lookup(identifier)[0])
-    except (KeyError, TypeError):
+        return str(lookup(identifier)[0]) if isinstance(identifier, int) else str(identifier)
+    except KeyError:
         return str(identifier)

@@ -54,6 +54,8 @@ class Debian:
         environment = {
             "APT_CONFIG": str(folder / "apt.conf"),
             "DPKG_ROOT": str(self.root),
+            # for dpkg before 1.21, which does not know DPKG_ROOT
+            "DPKG_ADMINDIR": str(self.root / "var/lib/dpkg"),
             "PATH": f"{self._spies()}:{os.environ['PATH']}",
         }
         self.environment = {**os.environ, **environment, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}

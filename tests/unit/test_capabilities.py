@@ -13,7 +13,7 @@ from typing import Iterator, List, Optional
 
 import pytest
 from host import Host, killed_at, tree
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _capabilities
@@ -130,7 +130,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @needs_root
 @needs_libcap
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(
     clauses=st.lists(
         st.tuples(
@@ -166,7 +166,7 @@ def _why(text: str) -> str:
 
 @needs_root
 @needs_libcap
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None)
 @given(carried)
 def test_getcap_reads_what_is_written(program: Path, capabilities: Capabilities) -> None:
     os.setxattr(program, _capabilities.ATTRIBUTE, encode(capabilities))
