@@ -5,11 +5,15 @@
 set -eu
 out=$1
 mkdir -p "$out"
-# The kernel's package lists, caches and logs change by themselves; what a person would call the set-up is here.
-find /etc /boot /usr/local /var/lib/nspa-proaudio -xdev \
-     \( -name '*-' -o -name .pwd.lock -o -name ld.so.cache -o -name grubenv -o -name .updated \) -prune -o \
-     \( -type f -printf '%m %u %g %p ' -exec sha256sum {} \; -o -type l -printf '%p -> %l\n' \) 2>/dev/null \
-     | sed 's/  .*//' | sort > "$out/files"
+# What a person would call the set-up; backups of shadow and systemd's stamps change by themselves.
+files() {
+    find /etc /boot /usr/local /var/lib/nspa-proaudio -xdev \
+        \( -name '*-' -o -name .pwd.lock -o -name ld.so.cache -o -name grubenv -o -name .updated \) -prune -o "$@" 2>/dev/null
+}
+{
+    files -printf '%M %u %g %p %l\n'
+    files -type f -print0 | xargs -0 sha256sum
+} | sort > "$out/files"
 dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' | sort > "$out/packages"
 apt-mark showmanual | sort > "$out/manual"
 getent group | sort > "$out/groups"
