@@ -44,7 +44,7 @@ def test_the_scenario_boots_every_kernel_of_the_table() -> None:
     asked = {}
     for platform in MOLECULE["platforms"]:
         names = MOLECULE["provisioner"]["inventory"]["host_vars"][platform["name"]]["kernels_to_ask"]
-        asked.update({name: platform for name in names})
+        asked.update(dict.fromkeys(names, platform))
     assert set(asked) == {kernel["name"] for kernel in KERNELS}
     for kernel in KERNELS:
         platform = asked[kernel["name"]]
