@@ -149,7 +149,7 @@ class _Machine:
         latency = waitv.get("wake_latency_us") or {}
         evidence = f"Wine could use {best}: {', '.join(told) or 'no interface is there'}"
         if latency:
-            evidence += f"; a wake takes {latency['p50']:.0f} µs (half of them), {latency['max']:.0f} µs at worst"
+            evidence += f"; half of the wakes within {latency['p50']:.0f} µs, the slowest {latency['max']:.0f} µs"
         check = Check("futex_wait_multiple", "Waiting on many futexes", "pass", evidence, "fsync or ntsync")
         if best not in ("fsync", "ntsync"):
             blocked = any(item["status"] == "blocked" for item in probed["interfaces"].values())

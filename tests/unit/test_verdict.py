@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _sessions, _verdict
@@ -35,6 +39,11 @@ def test_the_table_gives_the_remedy_of_what_is_not_yet_right():
     assert text.count("-> Reboot this machine.") == 1
     assert "Verdict: pending (1 pass, 1 pending)." in text
     assert max(map(len, text.splitlines())) <= 100
+
+
+def test_a_report_fits_its_schema():
+    schema = json.loads((Path(__file__).resolve().parents[2] / "docs/verdict.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(_verdict.report([check(status) for status in _verdict.STATUSES], HOST), schema)
 
 
 def test_every_status_has_a_meaning():
