@@ -34,7 +34,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._sync_guard import T
 
 DEFAULT_SAMPLES = 50
 MOST_SAMPLES = 100000
-DEADLINE = 3.0  # s without a sign of life before a step counts as hung; long, for slow and busy machines
+DEADLINE = 5.0  # s without a sign of life before a step counts as hung; long, for slow and busy machines
 
 _FUTEXES: Dict[str, Type[_sync_futex.FutexInterface]] = {
     kind.name: kind
