@@ -79,8 +79,8 @@ def _descriptors() -> set[str]:
 def test_each_end_of_a_job_is_told(job: guard.Job, end: str, step: str, detail: str) -> None:
     children, descriptors = _children(), _descriptors()
     start = time.monotonic()
-    outcome = guard.run({"job": job}, deadline=0.3)["job"]
-    assert time.monotonic() - start < 1.5
+    outcome = guard.run({"job": job}, deadline=1)["job"]
+    assert time.monotonic() - start < 4
     assert (outcome["end"], outcome["step"], outcome["detail"]) == (end, step, detail)
     assert _children() == children
     assert len(_descriptors()) == len(descriptors)
