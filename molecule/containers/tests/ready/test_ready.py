@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytestmark = pytest.mark.testinfra_hosts("ansible://studio")
+testinfra_hosts = ["ansible://studio"]
 
 
 def test_the_user_is_in_the_group(host):
