@@ -18,7 +18,7 @@ space := $(empty) $(empty)
 USERS_JSON := ["$(subst $(comma),"$(comma)",$(subst $(space),,$(USERS)))"]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-login demo-remove site verify test lint unit containers vms sanity clean
+.PHONY: help demo demo-login demo-remove site verify test lint unit containers testbed vms sanity clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -43,14 +43,15 @@ verify: $(VENV)/site ## Ask this very machine whether it is ready
 
 test: ## Everything: lint, unit tests, containers, virtual machines
 	@$(MAKE) --no-print-directory $(VENV)/dev bed
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target quick vms
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=line quick vms
 	@echo "All tests passed."
 
 .PHONY: quick
-quick: ## The tiers that take minutes, one after the other: lint, unit tests, containers
+quick: # what runs beside the long virtual machines, one after the other
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory containers
+	@$(MAKE) --no-print-directory testbed
 
 lint: $(VENV)/dev ## Linters and types
 	$(BIN)/yamllint --strict .
@@ -68,6 +69,9 @@ unit: $(VENV)/dev ## Unit tests
 
 containers: $(VENV)/dev bed ## Scenarios on booted containers
 	$(MOLECULE) test --scenario-name containers
+
+testbed: $(VENV)/dev bed ## The test bed itself: are its machines what they say they are?
+	$(MOLECULE) test --scenario-name bed
 
 vms: $(VENV)/dev bed ## Scenarios on virtual machines
 	$(MOLECULE) test --scenario-name default

@@ -49,9 +49,14 @@ def test_a_new_login_really_starts_real_time_threads(host):
 
 
 def test_services_of_the_user_manager_really_start_real_time_threads(host):
-    run = "XDG_RUNTIME_DIR=/run/user/$(id -u) systemd-run --user --quiet --wait --pipe"
-    started = login(host, f"{run} chrt --fifo {PRIORITY} sh -c 'chrt -p $$'")
-    assert "SCHED_FIFO" in started.stdout, started.stderr
+    unit = f"[Service]\\nType=oneshot\\nExecStart=chrt --fifo {PRIORITY} true\\n"
+    started = login(
+        host,
+        "export XDG_RUNTIME_DIR=/run/user/$(id -u); mkdir -p $XDG_RUNTIME_DIR/systemd/user; "
+        f"printf '{unit}' > $XDG_RUNTIME_DIR/systemd/user/rt-test.service; "
+        "systemctl --user daemon-reload && systemctl --user start rt-test && systemctl --user show -P Result rt-test",
+    )
+    assert started.stdout.strip() == "success", started.stderr
 
 
 def test_somebody_else_gets_no_real_time_priority(host):
