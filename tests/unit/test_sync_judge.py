@@ -119,6 +119,13 @@ def test_variants_are_told_by_behaviour(timeouts: str, too_many: str, variant: s
     assert judge("futex_wait_multiple", outcome(facts))["variant"] == variant
 
 
+@pytest.mark.parametrize(("answer", "status"), [("EFAULT", "absent"), ("ENOSYS", "absent"), ("EINTR", "broken")])
+def test_opcode_13_may_belong_to_something_else(answer: str, status: str) -> None:
+    verdict = judge("futex_wait_multiple_13", outcome({"number": 13, "answer": answer}))
+    assert verdict["status"] == status
+    assert ("FUTEX_LOCK_PI2" in verdict["evidence"]) == (answer == "EFAULT")
+
+
 KALLSYMS = "/proc/kallsyms"
 
 
