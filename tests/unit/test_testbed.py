@@ -209,7 +209,7 @@ def test_command_line():
     command = guest().command("tcg")
     text = " ".join(command)
     assert "hostfwd=tcp:127.0.0.1:4022-:22" in text and text.count("hostfwd") == 1
-    assert "cx16=off" in text and "path=/l.log" in text and "file=/d.qcow2" in text
+    assert "cx16=off,erms=off" in text and "path=/l.log" in text and "file=/d.qcow2" in text
     assert "i6300esb" not in text and "pflash" not in text and "-kernel" not in command
     assert "-accel kvm -cpu host" in " ".join(guest().command("kvm"))
     assert "hostfwd" not in " ".join(qemu.Guest(name="m", disk=Path("/d"), log=Path("/l")).command("tcg"))

@@ -63,7 +63,8 @@ class Guest:
             command += ["-accel", "kvm", "-cpu", "host"]
         else:
             # With the 16-byte compare-and-exchange of QEMU 7.2's emulation, Debian's kernels panic within minutes.
-            command += ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,cx16=off"]
+            # Without "enhanced rep movsb" they copy by words: emulated, that takes a quarter less time.
+            command += ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,cx16=off,erms=off"]
         command += ["-chardev", f"file,id=serial,append=on,path={self.log}", "-serial", "chardev:serial"]
         # A machine that is thrown away need not survive the host's power cut: unsafe leaves out every flush.
         command += ["-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={self.disk}"]
