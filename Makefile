@@ -21,7 +21,8 @@ USERS_JSON := ["$(subst $(comma),"$(comma)",$(subst $(space),,$(USERS)))"]
 .PHONY: help demo demo-login demo-remove site verify test lint unit containers testbed vms sanity clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
+	while read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
 
 demo: bed ## Make a throw-away virtual machine into a pro-audio host and show the verdict
 	@$(MOLECULE) converge --scenario-name demo

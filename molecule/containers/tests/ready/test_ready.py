@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 testinfra_hosts = ["ansible://studio"]
 
 
@@ -29,3 +31,11 @@ def test_the_real_wineserver_has_the_capability(host):
 
 def test_no_kernel_was_installed_and_no_boot_menu_made(host):
     assert host.run("/etc/default/grub.d/70-nspa-cmdline.cfg").rc != 0
+
+
+def test_the_command_asks_without_ansible(host):
+    asked = host.run("nspa-check sync --json")
+    assert asked.rc == 0
+    assert json.loads(asked.stdout)["interfaces"]["futex_waitv"]["status"] == "supported"
+    assert host.run("nspa-check sync --require futex_wait_multiple").rc == 1
+    assert host.run("nspa-check sync --require no-such-interface").rc == 2
