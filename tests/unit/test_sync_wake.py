@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_guard as guard
 from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_probe, _sync_wake
 
 BUDGET_S = 0.05
@@ -41,8 +42,12 @@ def test_a_waiter_that_fails_does_not_hold_up_the_waker() -> None:
     def fails() -> int:
         raise RuntimeError
 
-    assert _sync_wake.latency(fails, lambda: 0, 5, lambda _text: None) == {"samples": 0}
-    assert _sync_wake.latency(lambda: -errno.EINTR, lambda: 0, 5, lambda _text: None) == {"samples": 0}
+    def job(trail: guard.Trail) -> None:
+        for wait in (fails, lambda: -errno.EINTR):
+            trail.facts[repr(wait)] = _sync_wake.latency(wait, lambda: 0, 5, trail.step)
+
+    outcome = guard.run({"job": job}, deadline=5)["job"]
+    assert (outcome["end"], list(outcome["facts"].values())) == (guard.DONE, [{"samples": 0}] * 2)
 
 
 def test_a_call_that_is_interrupted_now_and_then_is_repeated() -> None:
