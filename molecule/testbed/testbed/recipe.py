@@ -84,7 +84,7 @@ CONTAINER_FILES = {
 }
 # In place before the kernel's package is installed.
 EARLY_VM_FILES = {
-    "/etc/initramfs-tools/conf.d/testbed": "MODULES=list\nBUSYBOX=n\nCOMPRESSLEVEL=1\n",
+    "/etc/initramfs-tools/conf.d/testbed": "MODULES=list\nBUSYBOX=n\n",
     "/etc/initramfs-tools/modules": "".join(f"{module}\n" for module in INITRAMFS_MODULES),
 }
 GRUB_FILE = {
