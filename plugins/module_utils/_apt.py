@@ -112,19 +112,28 @@ def automatic() -> Set[str]:
     return found
 
 
-def candidates(names: Iterable[str], frugal: bool = False) -> Dict[str, str]:
-    """The version that would be installed, for those names that the archives know."""
+def canonical(name: str) -> str:
+    """A name as apt prints it, which leaves out the machine's own architecture."""
+    return re.sub(f":{re.escape(_own_architecture())}(?==|$)", "", name)
+
+
+def known(names: Iterable[str], frugal: bool = False) -> Set[str]:
+    """Those of `names` (name, or name=version) that the package lists of this host know."""
     names = list(names)
     if not names:
-        return {}
-    found: Dict[str, str] = {}
+        return set()
+    command = ["apt-cache", *_cache_options(frugal), "policy", *[name.split("=")[0] for name in names]]
+    found: Set[str] = set()
     name = ""
-    for line in _output(["apt-cache", *_cache_options(frugal), "policy", *names]).splitlines():
+    for line in _output(command).splitlines():
+        version = re.match(r"^ (?:\*\*\*|   ) (\S+) ", line)
         if not line.startswith(" "):
             name = line.rstrip(":")
         elif line.startswith("  Candidate: ") and "(none)" not in line:
-            found[name] = line.split(": ", 1)[1]
-    return found
+            found.add(name)
+        elif version:
+            found.add(f"{name}={version.group(1)}")
+    return found & set(names)
 
 
 def lists_age() -> float:
@@ -244,7 +253,12 @@ def mark(names: Sequence[str], automatic_: bool) -> None:
 
 def refresh() -> str:
     """Fetch the package lists; returns what went wrong with some of them, empty if nothing did."""
+    deadline = time.monotonic() + LOCK_TIMEOUT
     done = _run(["apt-get", "-q", *_network_options(), "update"])
+    # apt waits for dpkg's lock, and not for that of the lists, which the daily update may hold after boot.
+    while "Could not get lock" in done.stdout and time.monotonic() < deadline:
+        time.sleep(1)
+        done = _run(["apt-get", "-q", *_network_options(), "update"])
     trouble = [line for line in done.stdout.splitlines() if line.startswith(("E:", "W: Failed to fetch"))]
     if done.returncode == 0 and not trouble:
         # When no list changed apt touches nothing; note that they were looked at.
@@ -403,7 +417,8 @@ def _reason(output: str) -> str:
     if not wrong or any(line.startswith("Sub-process ") for line in wrong):
         # dpkg or a script of a package failed; why is further up.
         wrong = [line for line in lines if line.startswith(("Err:", "W: "))] + lines[-8:]
-    return without_password("; ".join(dict.fromkeys(wrong)) or "nothing")
+    unmet = [line for line in lines if re.match(r"^\S+ : (?:Pre)?(?:Depends|Conflicts|Breaks|Recommends): ", line)]
+    return without_password("; ".join(dict.fromkeys([*unmet, *wrong])) or "nothing")
 
 
 def _environment() -> Dict[str, str]:

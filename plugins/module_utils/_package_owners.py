@@ -4,7 +4,7 @@
 
 An entry of the manifest says of a package: ``owner``; ``before`` (None: it was not there; else ``version``,
 ``remains``: only its settings were there, ``auto``: it was marked as a dependency); ``asked``: by name, not as a
-dependency; ``also``: other roles that asked for it since.
+dependency; ``also``: other roles that asked for it since; ``marked``: no dependency any more since one of them did.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Packages = Mapping[str, Package]
 
 
 class GiveBack(NamedTuple):
-    """`purge`, `remove` (what had left its settings before we came): these go. `automatic`: marks to put back.
+    """`purge`, `remove` (what had left its settings before we came): these go. `automatic`: dependencies from now on.
 
     `hand_over`: new owners by name. `forget`: entries to drop, with why the package stays (empty: it is gone).
     """
@@ -40,6 +40,11 @@ def dropped(entries: Entries, role: str, names: Iterable[str]) -> List[str]:
         for name, entry in entries.items()
         if entry["owner"] == role and entry.get("asked") and name not in set(names)
     ]
+
+
+def adopted(entry: Mapping[str, Any], automatic: bool) -> bool:
+    """Whether somebody asked by name for a package that came as a dependency of ours; it is theirs from then on."""
+    return not (entry.get("asked") or entry.get("marked") or automatic)
 
 
 def give_back(
@@ -66,7 +71,7 @@ def give_back(
             back.forget[name] = f"it was there before, in version {before['version']}"
             if before.get("auto") and name not in automatic:
                 back.automatic.append(name)
-        elif not entry.get("asked") and name not in automatic and not package.remains:
+        elif adopted(entry, name in automatic) and not package.remains:
             back.forget[name] = "somebody asked for it by name since"
         else:
             ours.add(name)
@@ -75,14 +80,23 @@ def give_back(
     for name in sorted(candidates - kept):
         before = entries[name]["before"] if name in entries else None
         (back.remove if before else back.purge).append(name)
+    owners: Dict[str, str] = {name: back.hand_over.get(name) or entry["owner"] for name, entry in entries.items()}
     of_all_roles = candidates | {name for name, entry in entries.items() if entry["before"] is None}
     by_somebody_else = needed(there, of_all_roles)
-    for name in sorted(kept & ours - reachable(there, names)):
-        heir = None if name in by_somebody_else else _heir(entries, role, name, there)
+    still_ours = reachable(there, names)
+    for name in sorted(kept & ours):
+        if name in still_ours:
+            if entries[name].get("asked"):
+                back.automatic.append(name)
+            continue
+        heir = None if name in by_somebody_else else _heir(owners, role, name, there)
         if heir is None:
             back.forget[name] = "other packages need it"
         else:
+            # From now on it is a dependency of the other role's packages.
             back.hand_over[name] = heir
+            if name not in automatic:
+                back.automatic.append(name)
     return back
 
 
@@ -133,10 +147,9 @@ def _came_later(
     return (reachable(there, ours) & automatic & set(there)) - earlier - set(entries)
 
 
-def _heir(entries: Entries, role: str, name: str, there: Packages) -> Optional[str]:
+def _heir(owners: Mapping[str, str], role: str, name: str, there: Packages) -> Optional[str]:
     """Another role whose packages need this one."""
-    owners: Set[str] = {entry["owner"] for entry in entries.values()}
-    for other in sorted(owners - {role}):
-        if name in reachable(there, [item for item, entry in entries.items() if entry["owner"] == other]):
+    for other in sorted(set(owners.values()) - {role}):
+        if name in reachable(there, [item for item, owner in owners.items() if owner == other]):
             return other
     return None

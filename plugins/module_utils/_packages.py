@@ -6,8 +6,8 @@
         differences = compare(Manifest.load(), request, folder)          # reads; downloads into folder
         result, warnings = prediction(differences)                       # what apt would do
         with Manifest.change() as manifest:
-            refresh(differences)
-            apply(manifest, compare(manifest, request, folder))
+            trouble = refresh(differences)
+            apply(manifest, compare(manifest, request, folder), trouble)
 
 What a transaction will install is recorded before it runs, and what it did install after it, so that giving back
 purges exactly what came with us, also after a run that was interrupted.
@@ -28,6 +28,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Man
 from ansible_collections.nspa.proaudio.plugins.module_utils._package_owners import (
     NOTHING,
     GiveBack,
+    adopted,
     dropped,
     give_back,
 )
@@ -52,8 +53,9 @@ class Differences(NamedTuple):
     """What `apply` would do.
 
     `names`: all packages asked for; `install`: those to come from the archives, as asked for; `archives`: verified
-    package files; `manual`: came as a dependency, and is now asked for; `claim`: brought by another role; `options`:
-    for apt; `back`: what the role gives back; `litter`: left of the manifest by an interrupted run.
+    package files; `manual`: came as a dependency, and is now asked for; `claim`: brought by another role; `disclaim`:
+    so, and not asked for any more; `options`: for apt; `back`: what the role gives back; `litter`: left of the
+    manifest by an interrupted run.
     """
 
     request: Request
@@ -62,13 +64,15 @@ class Differences(NamedTuple):
     archives: List[Archive]
     manual: List[str]
     claim: List[str]
+    disclaim: List[str]
     options: List[str]
     back: GiveBack
     litter: List[str]
 
     @property
     def any(self) -> bool:
-        return bool(self.transaction or self.manual or self.claim or any(self.back) or self.litter)
+        books = self.claim or self.disclaim or self.litter
+        return bool(self.transaction or self.manual or any(self.back) or books)
 
     @property
     def transaction(self) -> bool:
@@ -102,10 +106,15 @@ def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
     """
     _need_apt()
     _check(request)
+    request = request._replace(names=[_apt.canonical(name) for name in request.names])
     role, entries = request.role, manifest.entries(KIND)
     first = manifest.get(FIRST, role)
-    if not request.present and first is None and not manifest.owned(KIND, role):
-        return Differences(request, [], [], [], [], [], [], NOTHING, manifest.litter())
+    claimed = [name for name, entry in entries.items() if role in entry.get("also", [])]
+    owned = manifest.owned(KIND, role)
+    # A record of what was there before goes with the last package, unless a run was interrupted.
+    litter = [*manifest.litter(), *([FIRST] if first and not owned else [])]
+    if not request.present and not owned and not claimed:
+        return Differences(request, [], [], [], [], [], [], [], NOTHING, litter)
     there, automatic = _apt.installed(), _apt.automatic()
     names: List[str] = []
     install: List[str] = []
@@ -115,34 +124,40 @@ def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
         new = [archive.name for archive in archives]
         install = [name for name in request.names if not _satisfied(name, there) and _bare(name) not in new]
         names = list(dict.fromkeys([*map(_bare, request.names), *names]))
-    options = []
+    # A file, or a version, that is asked for by name is meant, also when a later one is installed.
+    options = ["--allow-downgrades"] if archives or any("=" in name for name in install) else []
     if any(archive.name in there and there[archive.name].configured for archive in archives):
-        options = ["--allow-downgrades", "--reinstall"]
-    manual = [name for name in names if name in automatic and name in there]
-    claim = [name for name in names if _claimable(entries.get(name), role)]
+        options.append("--reinstall")
+    marked = [name for name, entry in owned.items() if entry.get("marked") and not entry.get("asked")]
+    manual = [name for name in names if name in there and (name in automatic or name in marked)]
+    claim = [name for name in names if _claimable(entries.get(name), role, name in automatic)]
+    disclaim = [name for name in claimed if name not in names]
     earlier = set(json.loads(manifest.blob(first["before"]["blob"]).decode("utf-8"))) if first else None
     future = dict(there)
-    gone = [name for name in dropped(entries, role, names) if name in there]
-    if gone and (install or archives):
-        future.update(_coming(install, archives, gone, request, options))
+    if dropped(entries, role, names) and (install or archives):
+        future.update(_coming(install, archives, request, options))
     back = give_back(entries, role, set(names), future, automatic, earlier)
-    return Differences(request, names, install, archives, manual, claim, options, back, manifest.litter())
+    return Differences(request, names, install, archives, manual, claim, disclaim, options, back, litter)
 
 
-def refresh(differences: Differences) -> None:
-    """Fetch the package lists if they are old or do not know a name. Raises PackageError for what stays unknown."""
-    names = [_bare(name) for name in differences.install]
+def refresh(differences: Differences) -> str:
+    """Fetch the package lists, if something comes, and they are old or do not know its name.
+
+    Returns what went wrong with some of them. Raises PackageError for names that stay unknown.
+    """
+    names = differences.install
+    if not names and not differences.archives:
+        return ""
     trouble = ""
-    if names and (
-        _apt.lists_age() > differences.request.lists_max_age or not set(names) <= set(_apt.candidates(names))
-    ):
+    if _apt.lists_age() > differences.request.lists_max_age or not set(names) <= _apt.known(names):
         trouble = _apt.refresh()
-    unknown = sorted(set(names) - set(_apt.candidates(names)))
+    unknown = sorted(set(names) - _apt.known(names))
     if unknown:
         raise PackageError(
             f"No package archive of this host has {', '.join(unknown)}. Nothing was changed. "
             + (trouble or "Check the spelling, and whether the archive it is in is among apt's sources.")
         )
+    return trouble
 
 
 def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
@@ -153,8 +168,8 @@ def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
     there = _apt.installed() if differences.transaction else {}
     plan, warnings = Plan({}, {}, []), []
     if differences.transaction:
-        known = _apt.candidates([_bare(name) for name in differences.install], frugal=True)
-        unknown = [name for name in differences.install if _bare(name) not in known]
+        known = _apt.known(differences.install, frugal=True)
+        unknown = [name for name in differences.install if name not in known]
         plan = _simulate(differences, [name for name in differences.install if name not in unknown], frugal=True)
         _guard_kernels(plan.removed)
         plan.installed.update({_bare(name): "" for name in unknown})
@@ -170,16 +185,19 @@ def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
 # -- applying
 
 
-def apply(manifest: Manifest, differences: Differences) -> Dict[str, Any]:
+def apply(manifest: Manifest, differences: Differences, trouble: str = "") -> Dict[str, Any]:
     """Make the differences go away; `manifest` comes from `Manifest.change` and `differences` was compared with it.
 
-    Returns what a module returns. Raises PackageError.
+    trouble: what `refresh` returned. Returns what a module returns. Raises PackageError.
     """
     request = differences.request
     before = after = _apt.installed()
     images: List[str] = []
     if differences.transaction:
-        plan = _simulate(differences, differences.install, frugal=False)
+        try:
+            plan = _simulate(differences, differences.install, frugal=False)
+        except PackageError as error:
+            raise PackageError(f"{error} {trouble}".strip()) from error
         images = _apt.kernels(plan.removed)
         _guard_kernels(plan.removed)
         _record_plan(manifest, differences, plan, before)
@@ -197,7 +215,7 @@ def apply(manifest: Manifest, differences: Differences) -> Dict[str, Any]:
         _record_marks(manifest, differences, after)
         manifest.save()
     _apt.mark(differences.manual, automatic_=False)
-    _apt.mark([name for name in differences.back.automatic if name in after], automatic_=True)
+    _apt.mark([name for name in _automatic_again(manifest, differences) if name in after], automatic_=True)
     _settle(manifest, differences)
     manifest.save()
     lacking = [name for name in differences.names if name not in after or not after[name].configured]
@@ -344,8 +362,11 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _claimable(entry: Optional[Dict[str, Any]], role: str) -> bool:
-    return entry is not None and entry["owner"] != role and role not in entry.get("also", [])
+def _claimable(entry: Optional[Dict[str, Any]], role: str, automatic: bool) -> bool:
+    """Whether this is a package of another role, to which this one has to say that it wants it too."""
+    if entry is None or entry["owner"] == role or role in entry.get("also", []):
+        return False
+    return not adopted(entry, automatic)
 
 
 def _archives(
@@ -370,12 +391,12 @@ def _archives(
 
 
 def _coming(
-    install: Sequence[str], archives: Sequence[Archive], gone: Sequence[str], request: Request, options: Sequence[str]
+    install: Sequence[str], archives: Sequence[Archive], request: Request, options: Sequence[str]
 ) -> Dict[str, Package]:
     """The packages that would come, so that nothing they depend on is given back. Unknown names are left out."""
-    known = _apt.candidates(map(_bare, install), frugal=True)
-    targets = [name for name in install if _bare(name) in known] + [archive.path for archive in archives]
-    plan = _apt.simulate(targets, gone, request.recommends, options, frugal=True)
+    known = _apt.known(install, frugal=True)
+    targets = [name for name in install if name in known] + [archive.path for archive in archives]
+    plan = _apt.simulate(targets, [], request.recommends, options, frugal=True)
     return _apt.describe({**plan.installed, **plan.upgraded}, archives)
 
 
@@ -445,10 +466,24 @@ def _record_outcome(
 
 
 def _record_marks(manifest: Manifest, differences: Differences, after: Dict[str, Package]) -> None:
+    role = differences.request.role
     for name in differences.manual:
-        if manifest.get(KIND, name) is None and name in after:
+        entry = manifest.get(KIND, name)
+        if entry is not None:
+            entry["asked" if entry["owner"] == role else "marked"] = True
+        elif name in after:
             state = {"version": after[name].version, "remains": False, "auto": True}
-            manifest.record(KIND, name, differences.request.role, state, version=after[name].version, asked=True)
+            manifest.record(KIND, name, role, state, version=after[name].version, asked=True)
+
+
+def _automatic_again(manifest: Manifest, differences: Differences) -> List[str]:
+    """The packages that are mere dependencies again, as before they were asked for."""
+    role, entries = differences.request.role, manifest.entries(KIND)
+    last = [name for name in differences.disclaim if entries[name]["also"] == [role]]
+    return [
+        *differences.back.automatic,
+        *[name for name in last if entries[name].get("marked") and not entries[name].get("asked")],
+    ]
 
 
 def _settle(manifest: Manifest, differences: Differences) -> None:
@@ -457,13 +492,18 @@ def _settle(manifest: Manifest, differences: Differences) -> None:
     for name in differences.claim:
         entry = manifest.entries(KIND)[name]
         entry["also"] = [*entry.get("also", []), role]
+    for name in set(differences.back.automatic) & set(manifest.entries(KIND)):
+        manifest.entries(KIND)[name]["asked"] = False
     for name, heir in differences.back.hand_over.items():
         entry = manifest.entries(KIND)[name]
         entry["owner"] = heir
+        entry["asked"] = heir in entry.get("also", [])
         entry["also"] = [other for other in entry.get("also", []) if other != heir]
     for name in [*differences.back.forget, *differences.back.remove]:
         manifest.forget(KIND, name)
-    if not differences.request.present:
-        for entry in manifest.entries(KIND).values():
-            entry["also"] = [other for other in entry.get("also", []) if other != role]
+    for name in differences.disclaim:
+        entry = manifest.entries(KIND)[name]
+        entry["also"] = [other for other in entry["also"] if other != role]
+        entry["marked"] = bool(entry.get("marked") and entry["also"])
+    if not manifest.owned(KIND, role):
         manifest.forget(FIRST, role)

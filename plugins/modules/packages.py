@@ -186,9 +186,9 @@ def main():
                 result, warnings = _packages.prediction(differences)
             else:
                 with Manifest.change() as manifest:
-                    _packages.refresh(differences)
+                    trouble = _packages.refresh(differences)
                     differences = _packages.compare(manifest, request, folder)
-                    result, warnings = _packages.apply(manifest, differences), []
+                    result, warnings = _packages.apply(manifest, differences, trouble), []
     except (PackageError, ManifestError) as error:
         module.fail_json(msg=str(error))
     for warning in warnings:

@@ -59,7 +59,7 @@ class Debian:
             "PATH": f"{self._spies()}:{os.environ['PATH']}",
         }
         self.environment = {**os.environ, **environment, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-        self.host = Host(folder, environment)
+        self.host = Host(folder, {**environment, "DEBIAN_FRONTEND": "readline"})
 
     def _spies(self) -> Path:
         """Commands in front of the real ones, which note how they were called."""

@@ -116,6 +116,7 @@ class Host:
             env={**os.environ, **self.environment, "PYTHONPATH": str(self.packages)},
             capture_output=True,
             encoding="utf-8",
+            start_new_session=True,
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
