@@ -7,8 +7,8 @@ out=$1
 mkdir -p "$out"
 # What a person would call the set-up; backups of shadow and systemd's stamps change by themselves.
 files() {
-    find /etc /boot /usr/local /var/lib/nspa-proaudio -xdev \
-        \( -name '*-' -o -name .pwd.lock -o -name ld.so.cache -o -name grubenv -o -name .updated \) -prune -o "$@" 2>/dev/null
+    find /etc /boot /usr/local $(ls -d /var/lib/nspa-proaudio 2>/dev/null) -xdev \
+        \( -name '*-' -o -name .pwd.lock -o -name ld.so.cache -o -name grubenv -o -name .updated \) -prune -o "$@"
 }
 {
     files -printf '%M %u %g %p %l\n'

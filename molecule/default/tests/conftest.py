@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 SNAPSHOT = (Path(__file__).parent.parent / "snapshot.sh").read_text(encoding="utf-8")
-PARTS = ("files", "packages", "manual", "groups", "capabilities", "tunables", "kernel", "cmdline")
+PARTS = ("files", "packages", "manual", "groups", "tunables", "kernel", "cmdline", "capabilities")
 
 
 @pytest.fixture(params=PARTS)
@@ -19,5 +20,11 @@ def part_now_and_at_start(host, request):
     if request.param == PARTS[0]:
         taken = host.run(f"cat > /var/tmp/snapshot.sh <<'END'\n{SNAPSHOT}\nEND\nsh /var/tmp/snapshot.sh {now}")
         assert taken.rc == 0, taken.stderr
-    files = (host.file(f"{folder}/{request.param}") for folder in (now, "/var/tmp/start"))
-    return tuple(file.content_string.splitlines() for file in files)
+    lists = (host.file(f"{folder}/{request.param}") for folder in (now, "/var/tmp/start"))
+    both = tuple(file.content_string.splitlines() for file in lists)
+    if request.param == "files":
+        for lines in both:
+            assert any(re.match("[0-9a-f]{64} ", line) for line in lines), "no contents were recorded"
+    elif request.param != "capabilities":  # a bare Debian may have none
+        assert all(both), f"the {request.param} were not recorded"
+    return both
