@@ -65,7 +65,7 @@ lint: $(VENV)/dev ## Linters and types
 sanity: $(VENV)/dev ## ansible-test sanity on the collection as it is built and installed
 	PATH="$(BIN):$(PATH)" tests/sanity.sh
 
-unit: $(VENV)/dev ## Unit tests
+unit: $(VENV)/dev bed ## Unit tests
 	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/pytest
 
 containers: $(VENV)/dev bed ## Scenarios on booted containers
