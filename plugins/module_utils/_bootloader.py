@@ -150,11 +150,24 @@ class Grub:
             capture_output=True,
             text=True,
             check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **language(self.root)},
         )
         if done.returncode:
             raise BootLoaderError(f"{' '.join(command)} failed; GRUB's menu is as it was: {done.stderr.strip()}")
         self._read()
+
+
+def language(root: Path = Path("/")) -> Dict[str, str]:
+    """Return the machine's LANG: grub-mkconfig writes the menu in that language, whoever calls it."""
+    for place in ("etc/default/locale", "etc/locale.conf"):
+        try:
+            text = (root / place).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        found = re.search(r"^LANG=[\"']?([^\"'\s]+)", text, re.MULTILINE)
+        if found:
+            return {"LANG": found.group(1)}
+    return {}
 
 
 def _unquote(word: str) -> str:
