@@ -82,6 +82,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _boot
 from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError
+from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
 
 
 def main():
@@ -97,7 +99,7 @@ def main():
         plan = _boot.compare_parameters(wanted)
         if plan.changed and not module.check_mode:
             plan.apply()
-    except BootLoaderError as error:
+    except (BootLoaderError, HostFileError, ManifestError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**plan.result())
 
