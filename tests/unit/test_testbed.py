@@ -204,26 +204,28 @@ def guest(**more):
     return qemu.Guest(name="m", disk=Path("/d.qcow2"), log=Path("/l.log"), port=4022, **more)
 
 
-def test_command_line():
-    """What keeps a machine to itself, and alive under emulation."""
-    command = guest().command("tcg")
+def test_command_line(cache):
+    """What keeps a machine to itself."""
+    emulator = qemu.Qemu(cache)
+    command = guest().command(emulator, "tcg")
     text = " ".join(command)
     assert "hostfwd=tcp:127.0.0.1:4022-:22" in text and text.count("hostfwd") == 1
-    assert "cx16=off,erms=off" in text and "path=/l.log" in text and "file=/d.qcow2" in text
+    assert text.startswith(f"{cache.root}/qemu-trixie/") and f"-L {cache.root}/qemu-trixie/usr/share/seabios" in text
+    assert machine.OURS.match("\0".join(command).encode())
+    assert "-accel tcg" in text and "path=/l.log" in text and "file=/d.qcow2" in text
     assert "i6300esb" not in text and "pflash" not in text and "-kernel" not in command
-    assert "-accel kvm -cpu host" in " ".join(guest().command("kvm"))
-    assert "hostfwd" not in " ".join(qemu.Guest(name="m", disk=Path("/d"), log=Path("/l")).command("tcg"))
+    assert "-accel kvm -cpu host" in " ".join(guest().command(emulator, "kvm"))
+    assert "hostfwd" not in " ".join(qemu.Guest(name="m", disk=Path("/d"), log=Path("/l")).command(emulator, "tcg"))
 
 
-def test_command_line_with_everything(monkeypatch):
+def test_command_line_with_everything(cache):
     """A watchdog, UEFI with variables of its own, a seed, a kernel from outside."""
-    monkeypatch.setattr(qemu, "firmware", lambda: ("/CODE.fd", "/VARS.fd"))
     command = guest(
         watchdog=True, firmware_vars=Path("/v.fd"), seed=Path("/s.img"), kernel=(Path("/k"), Path("/i"), "root=x")
-    ).command("tcg")
+    ).command(qemu.Qemu(cache), "tcg")
     text = " ".join(command)
     assert "-device i6300esb -action watchdog=reset" in text
-    assert "readonly=on,file=/CODE.fd" in text and "if=pflash,format=raw,file=/v.fd" in text
+    assert "usr/share/OVMF/OVMF_CODE_4M.fd" in text and "if=pflash,format=raw,file=/v.fd" in text
     assert "file=/s.img" in text and command[command.index("-append") + 1] == "root=x"
 
 

@@ -63,7 +63,7 @@ class CloudImage:
     @property
     def firmware_vars(self) -> Path | None:
         """The firmware's empty UEFI variables, if it starts by UEFI."""
-        return Path(qemu.firmware()[1]) if self.uefi else None
+        return qemu.Qemu(self.cache).firmware[1] if self.uefi else None
 
     def ensure(self) -> bool:
         """Fetch the image unless it is there; True when it was fetched."""

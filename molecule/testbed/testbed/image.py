@@ -32,6 +32,7 @@ class Image:
         self.cache = cache
         self.recipe = recipe
         self.archive = archive or debian.of_this_machine()
+        self.qemu = qemu.Qemu(cache)
         self.name = recipe.name(self.archive.main, cache.public_key)
         self.path = cache.images / self.name
 
@@ -102,7 +103,8 @@ class Image:
             options = tuple(debian.as_seen_from_guest(option) for option in self.archive.options)
             _write(root, "/etc/apt/sources.list", "".join(f"{line}\n" for line in lines))
             _write(root, "/etc/apt/apt.conf.d/99mmdebstrap", "".join(f"{option}\n" for option in options))
-            _make_disk(recipe, work, log)
+            self.qemu.ensure(self.archive)
+            _make_disk(self.qemu, recipe, work, log)
             shutil.rmtree(root)
         content = recipe.content(self.archive.main, self.cache.public_key)
         (work / "recipe.json").write_text(json.dumps(content, indent=1) + "\n")
@@ -163,9 +165,9 @@ def _furnish(recipe: Recipe, root: Path, public_key: str) -> None:
     run(["chroot", root, "apt-cache", "gencaches"])
 
 
-def _make_disk(recipe: Recipe, work: Path, log: Path) -> None:
+def _make_disk(emulator: qemu.Qemu, recipe: Recipe, work: Path, log: Path) -> None:
     """Turn the root file system in WORK into a disk that starts by itself."""
-    need("sfdisk", "mke2fs", "mkfs.vfat", "qemu-img", "qemu-system-x86_64")
+    need("sfdisk", "mke2fs", "mkfs.vfat")
     root = work / "root"
     root_uuid = str(uuid.uuid4())
     fstab = f"UUID={root_uuid} / ext4 errors=remount-ro 0 1\n"
@@ -203,15 +205,16 @@ def _make_disk(recipe: Recipe, work: Path, log: Path) -> None:
     if recipe.uefi:
         run(["dd", f"if={esp}", f"of={raw}", "bs=1M", "seek=1", "conv=notrunc,sparse"], log=log)
         esp.unlink()
-        shutil.copy(qemu.firmware()[1], work / "vars.fd")
-    run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, work / "disk.qcow2"], log=log)
+        shutil.copy(emulator.firmware[1], work / "vars.fd")
+    convert = [*emulator.program("qemu-img"), "convert", "-f", "raw", "-O", "qcow2"]
+    run([*convert, raw, work / "disk.qcow2"], log=log)
     raw.unlink()
-    _install_loader(recipe, work, root_uuid, log)
+    _install_loader(emulator, recipe, work, root_uuid, log)
     for name in ("kernel", "initrd"):
         (work / name).unlink()
 
 
-def _install_loader(recipe: Recipe, work: Path, root_uuid: str, log: Path) -> None:
+def _install_loader(emulator: qemu.Qemu, recipe: Recipe, work: Path, root_uuid: str, log: Path) -> None:
     """Start the disk once with QEMU's own loader and let it install its boot loader."""
     guest = qemu.Guest(
         name=f"loader-{recipe.title}",
@@ -225,7 +228,7 @@ def _install_loader(recipe: Recipe, work: Path, root_uuid: str, log: Path) -> No
             f"root=UUID={root_uuid} rw console=ttyS0 quiet panic=-1 init=/nspa-testbed-loader",
         ),
     )
-    command = guest.command(qemu.choose_accelerator(os.environ.get("NSPA_BED_ACCEL")))
+    command = guest.command(emulator, qemu.choose_accelerator(os.environ.get("NSPA_BED_ACCEL")))
     with open(log, "a") as handle, contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(command, stdout=handle, stderr=handle, timeout=LOADER_TIMEOUT_S, check=False)
     text = log.read_text(errors="replace")

@@ -23,6 +23,8 @@ from .image import Image
 
 ADDRESS = "127.0.0.1"
 NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")
+# How the command line of a machine's process begins.
+OURS = re.compile(rb"[^\0]*/ld-linux[^\0]*\0--argv0\0qemu-system|systemd-nspawn|unshare|sh\0")
 BOOT_TIMEOUT_S = 300
 POLL_S = 0.5
 
@@ -151,7 +153,7 @@ def start(cache: Cache, name: str, image: Image | CloudImage, options: Options) 
             log=str(log),
         )
         if image.kind == "vm":
-            command = _prepare_vm(directory, image, state, options)
+            command = _prepare_vm(qemu.Qemu(cache), directory, image, state, options)
         else:
             command = container.command(directory, image.source, state.name, state.port)
         with open(log, "a") as handle:
@@ -167,11 +169,15 @@ def start(cache: Cache, name: str, image: Image | CloudImage, options: Options) 
         return True
 
 
-def _prepare_vm(directory: Path, image: Image | CloudImage, state: State, options: Options) -> list[str]:
+def _prepare_vm(
+    emulator: qemu.Qemu, directory: Path, image: Image | CloudImage, state: State, options: Options
+) -> list[str]:
     """Make the overlay and its firmware variables; return QEMU's command line."""
-    need("qemu-img", "qemu-system-x86_64", "ssh")
+    need("ssh")
+    emulator.ensure()
     disk = directory / "disk.qcow2"
-    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", str(image.source), str(disk), image.disk_size])
+    overlay = [*emulator.program("qemu-img"), "create", "-q", "-f", "qcow2", "-F", "qcow2"]
+    run([*overlay, "-b", image.source, disk, image.disk_size])
     variables = None
     if image.firmware_vars:
         variables = directory / "vars.fd"
@@ -187,7 +193,7 @@ def _prepare_vm(directory: Path, image: Image | CloudImage, state: State, option
         watchdog=options.watchdog,
         seed=image.seed(directory, state.name),
     )
-    return guest.command(qemu.choose_accelerator(os.environ.get("NSPA_BED_ACCEL")))
+    return guest.command(emulator, qemu.choose_accelerator(os.environ.get("NSPA_BED_ACCEL")))
 
 
 def died(state: State) -> BedError:
@@ -267,7 +273,7 @@ def leftovers(directory: Path) -> list[int]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             command = path.read_bytes()
-            if needle in command and command.startswith((b"qemu-system", b"systemd-nspawn", b"unshare", b"sh")):
+            if needle in command and OURS.match(command):
                 found.append(int(path.parent.name))
     return found
 

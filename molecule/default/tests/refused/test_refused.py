@@ -18,9 +18,7 @@ def test_a_wrong_checksum_stops_before_anything_is_changed(host):
     assert host.run(f"echo not a kernel > {path}").rc == 0
     settings = {"linux_nspa_source": "packages", "linux_nspa_packages": [{"src": path, "sha256": wrong}]}
     command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], str(SITE)]
-    done = subprocess.run(
-        [*command, "--extra-vars", json.dumps(settings)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "--extra-vars", json.dumps(settings)], capture_output=True, text=True, check=False)
     text = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 2
     assert "changed=0" in text
