@@ -18,7 +18,7 @@ space := $(empty) $(empty)
 USERS_JSON := ["$(subst $(comma),"$(comma)",$(subst $(space),,$(USERS)))"]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-login demo-remove site verify test lint unit containers testbed vms sanity clean
+.PHONY: help demo demo-login demo-remove site verify remove test lint unit containers testbed vms sanity clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
@@ -41,6 +41,9 @@ site: $(VENV)/site ## Make this very machine a pro-audio host (USERS=name,name s
 
 verify: $(VENV)/site ## Ask this very machine whether it is ready
 	@$(PLAYBOOK) playbooks/verify.yml $(if $(USERS),-e '{"rt_limits_users": $(USERS_JSON)}') $(ARGS)
+
+remove: $(VENV)/site ## Put this very machine back as it was before `make site`
+	@$(PLAYBOOK) playbooks/remove.yml $(ARGS)
 
 test: ## Everything: lint, unit tests, containers, virtual machines
 	@$(MAKE) --no-print-directory $(VENV)/dev bed

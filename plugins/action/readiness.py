@@ -10,6 +10,8 @@ from ansible.utils.display import Display
 from ansible_collections.nspa.proaudio.plugins.module_utils import _verdict
 from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
 
+_CHECK_MODE = "Check mode: nothing was changed, so this is the machine as it stands before the change.\n\n"
+
 
 class ActionModule(ActionBase):
     """Run the module ``readiness`` with the host's settings, and print its verdict as a table."""
@@ -27,5 +29,6 @@ class ActionModule(ActionBase):
         )
         report = result.get("ansible_facts", {}).get("readiness_report")
         if report:
-            Display().display("\n" + _verdict.table(report) + "\n")
+            heading = _CHECK_MODE if self._task.check_mode else ""
+            Display().display("\n" + heading + _verdict.table(report) + "\n")
         return result

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import reprlib
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping
 
@@ -69,12 +70,14 @@ def problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
 
 def _unknown(variables: Mapping[str, Any]) -> List[str]:
     found = []
+    facts = variables.get("ansible_facts") or {}  # Ansible repeats them as variables: readiness_report is one
     for role, options in specs().items():
         for name in sorted(variables):
-            if name.startswith(role + "_") and name not in options:
+            if name.startswith(role + "_") and name not in options and name not in facts:
                 near = difflib.get_close_matches(name, options, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"the role {role} knows: {', '.join(options)}"
-                found.append(f"{name} (value {variables[name]!r}) is not a setting of this collection; {hint}")
+                value = reprlib.repr(variables[name])
+                found.append(f"{name} (value {value}) is not a setting of this collection; {hint}")
     return found
 
 

@@ -56,6 +56,12 @@ def test_bad_settings_name_variable_value_and_remedy(variables, words):
     assert [word for word in words if word not in text] == [], text
 
 
+def test_a_fact_of_an_earlier_play_is_no_setting():
+    report = {"verdict": "fail"}
+    assert problems(readiness_report=report, ansible_facts={"readiness_report": report}) == []
+    assert problems(readiness_report=report) != []
+
+
 def test_all_problems_are_told_at_once():
     assert len(problems(rt_limits_rtprio=100, boot_params_parameters=["threadirq"])) == 2
 
