@@ -25,7 +25,7 @@ help: ## Show this list
 	while read -r target what; do printf '  make %-12s %s\n' "$$target" "$$what"; done
 
 demo: bed ## Make a throw-away virtual machine into a pro-audio host and show the verdict
-	@$(MOLECULE) converge --scenario-name demo
+	@$(MOLECULE) converge --no-report --scenario-name demo
 	@echo
 	@echo "This was a bare Debian a moment ago. Look around:  make demo-login"
 	@echo "Remove it:                                         make demo-remove"
@@ -34,7 +34,7 @@ demo-login: ## Log in on the demo's machine
 	@$(MOLECULE) login --scenario-name demo
 
 demo-remove: ## Remove the demo's machine
-	@$(MOLECULE) destroy --scenario-name demo
+	@$(MOLECULE) destroy --no-report --scenario-name demo
 
 site: $(VENV)/site ## Make this very machine a pro-audio host (USERS=name,name says for whom)
 	@$(PLAYBOOK) playbooks/site.yml -e nspa_reboot=ask $(if $(USERS),-e '{"rt_limits_users": $(USERS_JSON)}') $(ARGS)
@@ -93,15 +93,17 @@ $(VENV)/bin/pip:
 	python3 -m venv $(VENV)
 
 $(VENV)/site: requirements.txt | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --requirement requirements.txt
+	@echo "Installing Ansible into $(VENV)..."
+	@$(BIN)/pip install --quiet --requirement requirements.txt
 	@touch $@
 
 $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@echo "Installing Ansible, molecule and the linters into $(VENV) (a minute)..."
+	@$(BIN)/pip install --quiet --requirement requirements-dev.txt
 	@touch $@ $(VENV)/site
 
 # What the test bed and the tests need from Debian's archive.
 $(VENV)/bed: molecule/testbed/packages.txt | $(VENV)/bin/pip
 	@packages="$$(sed '/^#/d' molecule/testbed/packages.txt)"; \
-	dpkg-query --show --showformat '' $$packages 2>/dev/null || { $(APT) update; $(APT) install $$packages; }
+	dpkg-query --show $$packages >/dev/null 2>&1 || { $(APT) update; $(APT) install $$packages; }
 	@touch $@
