@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+
 LOCK_TIMEOUT = 300
 """Seconds to wait for another apt or dpkg, such as unattended-upgrades after boot."""
 NETWORK_TIMEOUT = 30
@@ -26,7 +28,7 @@ NETWORK_TIMEOUT = 30
 HELPER = "/usr/lib/apt/apt-helper"
 
 
-class PackageError(Exception):
+class PackageError(HostError):
     """Packages cannot be read, installed or removed as asked; the text says what to do."""
 
 

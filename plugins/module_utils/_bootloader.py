@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+
 #: The EFI variable in which a boot loader leaves its name (systemd's Boot Loader Interface).
 LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 
-class BootLoaderError(Exception):
+class BootLoaderError(HostError):
     """The boot loader's configuration is not what it should be; the message says what to do."""
 
 

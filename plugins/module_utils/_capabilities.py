@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 KIND = "capabilities"
 ATTRIBUTE = "security.capability"
@@ -77,7 +78,7 @@ EFFECTIVE = 0x000001
 SIZES = {0x01000000: 12, REVISION_2: 20, 0x03000000: 24}
 
 
-class CapabilityError(Exception):
+class CapabilityError(HostError):
     """Capabilities cannot be read, understood or set as asked; the text says what to do."""
 
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 _OWNER = "rt_limits"
 
 
-class GroupError(Exception):
+class GroupError(HostError):
     """The group cannot be brought to what is wanted; the message says what to do."""
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError, sync_directory
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 FILES = "files"
 DIRECTORIES = "directories"
@@ -38,7 +39,7 @@ VALIDATE_TIMEOUT = 120
 """Seconds that a validator may take."""
 
 
-class HostFileError(Exception):
+class HostFileError(HostError):
     """A file cannot be managed as asked; nothing was changed unless the text says so."""
 
 

@@ -29,13 +29,15 @@ import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Set
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+
 DEFAULT_PATH = "/var/lib/nspa-proaudio/manifest.json"
 VERSION = 1
 LOCK_TIMEOUT = 60.0
 """Seconds to wait for another run that is changing this host."""
 
 
-class ManifestError(Exception):
+class ManifestError(HostError):
     """The manifest cannot be used, or does not allow a change; the text says what to do."""
 
 

@@ -11,11 +11,12 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import container
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 _KIND, _OWNER = "tunables", "sched_tuning"
 
 
-class TunableError(Exception):
+class TunableError(HostError):
     """A value cannot be had on this machine; the message says what to do."""
 
 

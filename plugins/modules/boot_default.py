@@ -81,9 +81,7 @@ reboot_reasons:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _boot
-from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError
-from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
 
 
 def main():
@@ -97,13 +95,7 @@ def main():
     present = module.params["state"] == "present"
     if present and not module.params["packages"]:
         module.fail_json(msg="packages is empty: name the kernel package to boot, for example linux-image-rt-amd64")
-    try:
-        plan = _boot.compare_default(module.params["packages"] if present else [])
-        if plan.changed and not module.check_mode:
-            plan.apply()
-    except (BootLoaderError, HostFileError, ManifestError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**plan.result())
+    carry_out(module, lambda: _boot.compare_default(module.params["packages"] if present else []))
 
 
 if __name__ == "__main__":

@@ -111,8 +111,8 @@ changes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _capabilities
-from ansible_collections.nspa.proaudio.plugins.module_utils._capabilities import CapabilityError
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 
 def main():
@@ -133,7 +133,7 @@ def main():
             with Manifest.change() as manifest:
                 differences = _capabilities.compare(manifest, role, wanted)
                 _capabilities.apply(manifest, differences)
-    except (CapabilityError, ManifestError) as error:
+    except HostError as error:
         module.fail_json(msg=str(error))
     for warning in differences.warnings:
         module.warn(warning)

@@ -72,7 +72,7 @@ relogin:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _groups
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
 
 
 def main():
@@ -84,14 +84,8 @@ def main():
         },
         supports_check_mode=True,
     )
-    params = module.params
-    try:
-        plan = _groups.compare(params["group"], params["members"] if params["state"] == "present" else None)
-        if plan.changed and not module.check_mode:
-            plan.apply()
-    except (_groups.GroupError, ManifestError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**plan.result())
+    members = module.params["members"] if module.params["state"] == "present" else None
+    carry_out(module, lambda: _groups.compare(module.params["group"], members))
 
 
 if __name__ == "__main__":

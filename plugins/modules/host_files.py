@@ -194,7 +194,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _host_files
 from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError, Wanted
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 COMMON = {
     "mode": {"type": "raw", "default": "0644"},
@@ -251,7 +252,7 @@ def main():
                 kept_edits = _host_files.apply(manifest, differences)
         else:
             warnings = _host_files.check(differences, predict=True)
-    except (HostFileError, ManifestError) as error:
+    except HostError as error:
         module.fail_json(msg=str(error))
     for warning in warnings:
         module.warn(warning)

@@ -81,9 +81,7 @@ reboot_reasons:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _boot
-from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError
-from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
 
 
 def main():
@@ -95,13 +93,7 @@ def main():
         supports_check_mode=True,
     )
     wanted = module.params["parameters"] if module.params["state"] == "present" else []
-    try:
-        plan = _boot.compare_parameters(wanted)
-        if plan.changed and not module.check_mode:
-            plan.apply()
-    except (BootLoaderError, HostFileError, ManifestError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**plan.result())
+    carry_out(module, lambda: _boot.compare_parameters(wanted))
 
 
 if __name__ == "__main__":

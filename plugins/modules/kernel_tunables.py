@@ -76,7 +76,7 @@ left_alone:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _tunables
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
 
 
 def main():
@@ -89,13 +89,7 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    try:
-        plan = _tunables.compare(params["sysctls"], params["governor"], params["state"])
-        if plan.changed and not module.check_mode:
-            plan.apply()
-    except (_tunables.TunableError, ManifestError) as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(**plan.result())
+    carry_out(module, lambda: _tunables.compare(params["sysctls"], params["governor"], params["state"]))
 
 
 if __name__ == "__main__":

@@ -146,8 +146,9 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _packages
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages import PackageError, Request
+from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages import Request
 
 
 def room_for(files):
@@ -189,7 +190,7 @@ def main():
                     trouble = _packages.refresh(differences)
                     differences = _packages.compare(manifest, request, folder)
                     result, warnings = _packages.apply(manifest, differences, trouble), []
-    except (PackageError, ManifestError) as error:
+    except HostError as error:
         module.fail_json(msg=str(error))
     for warning in warnings:
         module.warn(warning)

@@ -91,6 +91,7 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _machine
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 
 def main():
@@ -102,7 +103,10 @@ def main():
         },
         supports_check_mode=True,
     )
-    problems, host = _machine.examine(module.params["users"], module.params["packages"], module.params["kernels"])
+    try:
+        problems, host = _machine.examine(module.params["users"], module.params["packages"], module.params["kernels"])
+    except HostError as error:
+        module.fail_json(msg=str(error))
     if problems:
         lines = "\n".join(f"- {item}" for item in problems)
         module.fail_json(msg=f"Nothing was changed. This machine is not ready yet:\n{lines}", problems=problems)

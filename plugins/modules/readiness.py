@@ -78,8 +78,7 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils import _readiness
-from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import ManifestError
+from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 
 def main():
@@ -92,7 +91,7 @@ def main():
     )
     try:
         report = _readiness.ask(module.params["settings"])
-    except (BootLoaderError, ManifestError) as error:
+    except HostError as error:
         module.fail_json(msg=str(error))
     facts = {"readiness_report": report}
     if module.params["enforce"] and report["verdict"] == "fail" and not module.check_mode:

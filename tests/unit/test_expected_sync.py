@@ -43,10 +43,11 @@ def test_a_release_belongs_to_one_row(name: str, release: str) -> None:
 def test_the_scenario_boots_every_kernel_of_the_table() -> None:
     asked = {}
     for platform in MOLECULE["platforms"]:
-        names = MOLECULE["provisioner"]["inventory"]["host_vars"][platform["name"]]["kernels_to_ask"]
-        asked.update(dict.fromkeys(names, platform))
+        host = MOLECULE["provisioner"]["inventory"]["host_vars"][platform["name"]]
+        packages = [*platform.get("kernels", []), host.get("kernel_package")]
+        asked.update(dict.fromkeys(host["kernels_to_ask"], (platform["suite"], packages)))
     assert set(asked) == {kernel["name"] for kernel in KERNELS}
     for kernel in KERNELS:
-        platform = asked[kernel["name"]]
-        assert platform["suite"] == kernel["suite"]
-        assert kernel["package"] in platform["kernels"]
+        suite, packages = asked[kernel["name"]]
+        assert suite == kernel["suite"]
+        assert kernel["package"] in packages
