@@ -196,7 +196,14 @@ def test_locked_memory_is_compared_in_bytes(machine):
 def test_a_user_outside_the_group_is_named(machine):
     machine.session.groups = ["ada"]
     machine.session.limits[_sessions.RTPRIO] = ("0", "0")
-    assert "not in the group realtime" in machine.ask()["rtprio"]["evidence"]
+    check = machine.ask()["rtprio"]
+    assert "not in the group realtime" in check["evidence"]
+    assert "grep" not in check["remedy"]
+
+
+def test_a_member_whose_limit_is_lost_is_told_how_to_find_the_other_file(machine):
+    machine.session.limits[_sessions.RTPRIO] = ("10", "10")
+    assert "grep -rsi rtprio /etc/security" in machine.ask()["rtprio"]["remedy"]
 
 
 def test_a_container_that_may_not_raise_limits_is_blocked(machine):
@@ -235,6 +242,7 @@ def test_wines_environment_in_both_places(machine, place, was_running, status, w
     machine.session.manager_was_running = was_running
     check = machine.ask()["wine_environment"]
     assert (check["status"], words in check["evidence"]) == (status, True)
+    assert ("grep -rsi WINEFSYNC" in check["remedy"]) == (status == "fail")
 
 
 @pytest.mark.parametrize(("seen", "status"), [(10.0, "pass"), (12.0, "pass"), (20.0, "fail"), (100.0, "fail")])
