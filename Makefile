@@ -6,7 +6,7 @@
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
-APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends
+APT := $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet --no-install-recommends
 # Molecule and the test bed need root for the machines that they make.
 MOLECULE := $(SUDO) env PATH="$(BIN):$(PATH)" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg" MOLECULE_COMMAND_BORDERS=false $(BIN)/molecule
 PLAYBOOK := $(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/ansible-playbook -i localhost, -c local

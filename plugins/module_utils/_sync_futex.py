@@ -78,13 +78,10 @@ class FutexInterface:
         `timeout` in ns, as the interface takes it. Interrupted waits are repeated, within reason.
         """
         memory, shared = self.memory[scope], scope == "shared"
-        entries = b""
-        for index in range(count):
-            value = index + 1
-            memory.write(_FIRST_WORD + 4 * index, struct.pack("=I", value))
-            entries += self.entry(self.word(scope, index), value + (index == wrong), shared)
+        memory.write(_FIRST_WORD, struct.pack(f"={count}I", *range(1, count + 1)))
+        entries = [self.entry(self.word(scope, index), index + 1 + (index == wrong), shared) for index in range(count)]
         timespec = 0 if timeout is None else memory.write(_TIMESPEC, self.timespec(timeout))
-        address = memory.write(_LIST, entries)
+        address = memory.write(_LIST, b"".join(entries))
         return patiently(lambda: self.call(address, count, timespec, shared, clock))
 
 

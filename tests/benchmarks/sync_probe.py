@@ -25,7 +25,7 @@ OWN_WORK = """
 import sys, time
 sys.dont_write_bytecode = True
 sys.path.insert(0, {path!r})
-import argparse, json, select, shlex, subprocess, tempfile  # what every Ansible module has loaded anyway
+import ansible.module_utils.basic  # every Ansible module has it anyway
 start = time.monotonic()
 from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_probe
 loaded = time.monotonic()
@@ -66,8 +66,10 @@ def main() -> int:
     show("nspa.proaudio.futex_wait_multiple", modules)
     show("  of which: loading its code, not compiled before", loads)
     show("  of which: asking the kernel, default samples", probes)
-    within = statistics.median(probes) <= BUDGET_MS
-    print(f"asking the kernel may take {BUDGET_MS} ms: {'within' if within else 'EXCEEDED'}")
+    own = [load + probe for load, probe in zip(loads, probes)]
+    show("  both together", own)
+    within = statistics.median(own) <= BUDGET_MS
+    print(f"both together may take {BUDGET_MS} ms: {'within' if within else 'EXCEEDED'}")
     return 0 if within else 1
 
 

@@ -37,7 +37,8 @@ class Machine:
         self.release, self.next_kernel, self.installed = RT, RT, RT
         self.cmdline = self.next_cmdline = "ro quiet threadirqs"
         self.container = ""
-        self.threads = [("irq/9-acpi", 50), ("irq/24-snd", 95)]
+        self.interrupts = [0, 9, 24]  # a timer never has a thread
+        self.threads = {9: 50, 24: 95}
         self.files = {"/sys/kernel/realtime": "1", "/proc/sys/vm/swappiness": "10"}
         self.sync = {"wine_sync": "ntsync", "interfaces": {"futex_waitv": {"status": "supported"}}}
         self.slice_ms = float(settings()["sched_tuning_rr_timeslice_ms"])
@@ -70,6 +71,7 @@ class Machine:
         patch(_boot, "newest_kernel", lambda packages: self.installed)
         patch(os, "uname", lambda: os.uname_result(("Linux", "studio1", self.release, "#1 SMP", "x86_64")))
         patch(_readiness, "_read", lambda path: self.files.get(path, ""))
+        patch(_readiness, "_interrupts", lambda: self.interrupts)
         patch(_readiness, "_interrupt_threads", lambda: self.threads)
         patch(_readiness, "_in_child", lambda function: self.slice_ms)
         patch(_readiness, "_may_raise_limits", lambda: not self.container)
@@ -122,7 +124,9 @@ def test_the_kernel(machine, running, booting, installed, status, words):
 def test_a_kernel_that_only_has_the_name_is_not_a_real_time_kernel(machine, running, booting, status):
     machine.files["/sys/kernel/realtime"] = ""
     machine.release, machine.next_kernel = running, booting
-    assert machine.ask()["preempt_rt"]["status"] == status
+    check = machine.ask()["preempt_rt"]
+    assert check["status"] == status
+    assert ("linux_nspa_source" in check["remedy"]) == (running == RT)
 
 
 @pytest.mark.parametrize(
@@ -134,15 +138,30 @@ def test_kernel_parameters(machine, now, then, status):
     assert machine.ask()["kernel_parameters"]["status"] == status
 
 
-@pytest.mark.parametrize(("now", "status"), [("ro", "pending"), ("ro threadirqs", "fail")])
-def test_a_word_on_the_command_line_is_no_interrupt_thread(machine, now, status):
-    machine.threads, machine.cmdline = [], now
+@pytest.mark.parametrize("threads", [{}, {9: 50}], ids=["none", "one that its driver asked for"])
+@pytest.mark.parametrize(
+    ("now", "then", "status"),
+    [("ro", "ro threadirqs", "pending"), ("ro", "ro", "fail"), ("ro threadirqs", "ro threadirqs", "fail")],
+)
+def test_a_word_on_the_command_line_is_no_interrupt_thread(machine, threads, now, then, status):
+    machine.threads, machine.cmdline, machine.next_cmdline = threads, now, then
     assert machine.ask()["irq_threads"]["status"] == status
+
+
+def test_interrupt_threads_that_nobody_asked_for_are_not_missed(machine):
+    machine.threads = {}
+    assert machine.ask(boot_params_parameters=["preempt=full"])["irq_threads"]["status"] == "vacuous"
+
+
+def test_the_priorities_of_interrupt_threads_are_shown(machine):
+    assert machine.ask()["irq_threads"]["evidence"] == "2 of 3 interrupts, SCHED_FIFO 50 to 95"
+    machine.threads = {9: 50, 24: 50}
+    assert machine.ask()["irq_threads"]["evidence"] == "2 of 3 interrupts, SCHED_FIFO 50"
 
 
 def test_a_machine_whose_kernel_comes_from_outside_is_told_so_and_does_not_fail(machine):
     machine.loader = _bootloader.Loader("none", False, "the kernel comes from outside")
-    machine.release, machine.cmdline, machine.threads, machine.files["/sys/kernel/realtime"] = STOCK, "ro", [], ""
+    machine.release, machine.cmdline, machine.threads, machine.files["/sys/kernel/realtime"] = STOCK, "ro", {}, ""
     checks = machine.ask()
     for name in ("kernel", "preempt_rt", "kernel_parameters", "irq_threads"):
         assert checks[name]["status"] == "vacuous", name
