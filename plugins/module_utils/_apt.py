@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils import _programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
 LOCK_TIMEOUT = 300
@@ -424,12 +425,8 @@ def _reason(output: str) -> str:
 
 
 def _environment() -> Dict[str, str]:
-    path = os.environ.get("PATH", "")
     return dict(
-        os.environ,
-        PATH=f"{path}:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin",
-        LC_ALL="C.UTF-8",
-        LANGUAGE="",
+        _programs.environment(),
         DEBIAN_FRONTEND="noninteractive",
         APT_LISTCHANGES_FRONTEND="none",
         UCF_FORCE_CONFFOLD="1",

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _bootloader, _cmdline, _host_files
+from ansible_collections.nspa.proaudio.plugins.module_utils import _bootloader, _cmdline, _host_files, _programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._bootloader import BootLoaderError, Grub, Loader
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
 
@@ -201,7 +200,4 @@ def _version_key(release: str) -> List[Any]:
 
 def _dpkg(*arguments: str) -> str:
     # Unknown packages make dpkg-query fail, and say nothing of the known ones' output.
-    done = subprocess.run(
-        ["dpkg-query", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-    )
-    return done.stdout
+    return _programs.run("dpkg-query", *arguments).stdout

@@ -7,10 +7,10 @@ from __future__ import annotations
 import contextlib
 import grp
 import pwd
-import subprocess
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils import _programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
@@ -139,6 +139,6 @@ def _must_exist(users: List[str]) -> None:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = _programs.run(*command)
     if done.returncode:
         raise GroupError(f"{' '.join(command)} failed: {done.stderr.strip() or done.returncode}")

@@ -28,6 +28,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils import _programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest, ManifestError, sync_directory
 from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
@@ -188,7 +189,7 @@ def check(differences: Differences, predict: bool = False) -> List[str]:
         if change.wanted is None or change.wanted.validate is None:
             continue
         command = shlex.split(change.wanted.validate)
-        if shutil.which(command[0]) is None:
+        if shutil.which(command[0], path=_programs.environment()["PATH"]) is None:
             text = f"{change.path} was not checked: the program {command[0]} is not on this host."
             if not predict:
                 raise HostFileError(f"{text} Nothing was changed. Install it first.")
@@ -516,7 +517,7 @@ def _run_validator(command: List[str], path: str, copy: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=dict(os.environ, LC_ALL="C.UTF-8"),
+            env=_programs.environment(),
             timeout=VALIDATE_TIMEOUT,
             check=False,
         )
