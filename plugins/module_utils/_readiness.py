@@ -243,7 +243,7 @@ class _Machine:
                 for place, found in places.items()
             }
             told = [
-                f"{place} lacks {'all' if len(names) == len(wanted) else ' '.join(names)}"
+                f"{place} lacks {f'all {len(wanted)}' if len(names) == len(wanted) else ' '.join(names)}"
                 for place, names in lacking.items()
                 if names
             ]

@@ -60,7 +60,7 @@ def table(verdict: Mapping[str, Any], width: int = 100) -> str:
     indent = 2 + 7 + 2 + title_width + 2
     lines = [f"{host['machine']}: {host['name']}, kernel {host['kernel']}", ""]
     for row in rows:
-        first, *others = textwrap.wrap(row["evidence"], max(width - indent, 30)) or [""]
+        first, *others = textwrap.wrap(row["evidence"], max(width - indent, 30), break_on_hyphens=False) or [""]
         lines.append(f"  {row['status']:<7}  {row['title']:<{title_width}}  {first}")
         lines += [" " * indent + other for other in others]
         if row["remedy"] and row["status"] not in ("pass", "vacuous"):
