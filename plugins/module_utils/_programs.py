@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Dict
+from typing import Dict, Optional
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
 
@@ -14,7 +14,7 @@ _SYSTEM = "/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 
 
 class ProgramError(HostError):
-    """A program that this collection needs is not on the host."""
+    """A program that this collection needs is not on the host, or does not end."""
 
 
 def environment() -> Dict[str, str]:
@@ -25,10 +25,11 @@ def environment() -> Dict[str, str]:
     return dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:{_SYSTEM}", LC_ALL="C.UTF-8", LANGUAGE="")
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, timeout: Optional[float] = None) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return its exit status and what it said.
 
-    :raises ProgramError: when it cannot be started.
+    :param timeout: seconds after which it is ended.
+    :raises ProgramError: when it cannot be started, or does not end in time.
     """
     try:
         return subprocess.run(
@@ -38,7 +39,10 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
             text=True,
             errors="replace",
             env=environment(),
+            timeout=timeout,
             check=False,
         )
+    except subprocess.TimeoutExpired as error:
+        raise ProgramError(f"{command[0]} did not end within {timeout:g} s") from error
     except OSError as error:
         raise ProgramError(f"{command[0]} cannot be run on this host: {error.strerror}") from error

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils import _programs
+
 #: Seconds for a login, its user manager included; an emulated machine needs about ten.
 TIMEOUT = 120
 
@@ -104,14 +106,6 @@ def login(user: str) -> Session:
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=TIMEOUT + 10,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SessionError(f"{command[0]}: {error}") from error
+        return _programs.run(*command, timeout=TIMEOUT + 10)
+    except _programs.ProgramError as error:
+        raise SessionError(str(error)) from error

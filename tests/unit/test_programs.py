@@ -30,3 +30,8 @@ def test_messages_are_in_english_whatever_the_machine_speaks(monkeypatch):
 def test_a_program_that_is_not_there_is_named():
     with pytest.raises(_programs.ProgramError, match="no-such-program cannot be run on this host: No such file"):
         _programs.run("no-such-program")
+
+
+def test_a_program_that_does_not_end_is_ended():
+    with pytest.raises(_programs.ProgramError, match=r"sleep did not end within 0\.2 s"):
+        _programs.run("sleep", "60", timeout=0.2)
