@@ -105,5 +105,6 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 # What the test bed and the tests need from Debian's archive.
 $(VENV)/bed: molecule/testbed/packages.txt | $(VENV)/bin/pip
 	@packages="$$(sed '/^#/d' molecule/testbed/packages.txt)"; \
-	dpkg-query --show $$packages >/dev/null 2>&1 || { $(APT) update; $(APT) install $$packages; }
+	! dpkg-query --show --showformat '$${db:Status-Status}\n' $$packages 2>&1 | grep --quiet --invert-match --line-regexp installed || \
+	{ $(APT) update; $(APT) install $$packages; }
 	@touch $@
