@@ -18,11 +18,10 @@ class ActionModule(ActionBase):
         """Run the action: ``task_vars`` are the host's variables."""
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        values = _settings.effective(variables, self._templar.template)
-        found = _settings.problems(variables, values)
-        if found:
-            lines = "\n".join(f"- {item}" for item in found)
-            result.update(failed=True, problems=found, msg=f"Nothing was changed. Please mend these settings:\n{lines}")
+        try:
+            values = _settings.checked(variables, self._templar.template)
+        except _settings.SettingsError as error:
+            result.update(failed=True, problems=error.problems, msg=str(error))
             return result
         distro_kernel = values["linux_nspa_state"] == "present" and values["linux_nspa_source"] == "distro"
         kernels = values["linux_nspa_distro_packages"] if distro_kernel else None

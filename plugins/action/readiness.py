@@ -22,7 +22,11 @@ class ActionModule(ActionBase):
         """Run the action: ``task_vars`` are the host's variables."""
         variables = task_vars or {}
         result = super().run(tmp, variables)
-        settings = _settings.effective(variables, self._templar.template)
+        try:
+            settings = _settings.checked(variables, self._templar.template)
+        except _settings.SettingsError as error:
+            result.update(failed=True, problems=error.problems, msg=str(error))
+            return result
         arguments = dict(self._task.args, settings=settings)
         result.update(
             self._execute_module(module_name="nspa.proaudio.readiness", module_args=arguments, task_vars=variables)

@@ -25,6 +25,15 @@ _COLLECTION = Path(__file__).resolve().parent.parent.parent
 _SHA256 = re.compile(r"^[0-9a-fA-F]{64}$")
 
 
+class SettingsError(Exception):
+    """Settings are wrong; ``problems`` has one sentence each, with what to do."""
+
+    def __init__(self, problems: List[str]) -> None:
+        lines = "\n".join(f"- {item}" for item in problems)
+        super().__init__(f"Nothing was changed. Please mend these settings:\n{lines}")
+        self.problems = problems
+
+
 def specs() -> Dict[str, Dict[str, Any]]:
     """Return the options of every role, by role and by variable."""
     found = {}
@@ -47,6 +56,18 @@ def effective(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> D
     return values
 
 
+def checked(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> Dict[str, Any]:
+    """Return every setting as `effective` does, each in its own type.
+
+    :raises SettingsError: when something is wrong with them.
+    """
+    values = effective(variables, template)
+    found = problems(variables, values)
+    if found:
+        raise SettingsError(found)
+    return values
+
+
 def problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
     """Return everything that is wrong with the settings, one sentence each.
 
@@ -62,6 +83,7 @@ def problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
     if found:
         return found  # the rules below rely on the types
     found += _plan.problems(values)
+    found += _memlock(values)
     found += _parameters(values)
     found += _kernel_files(values)
     found += _wine.problems(values["wine_env_extra"])
@@ -79,6 +101,13 @@ def _unknown(variables: Mapping[str, Any]) -> List[str]:
                 value = reprlib.repr(variables[name])
                 found.append(f"{name} (value {value}) is not a setting of this collection; {hint}")
     return found
+
+
+def _memlock(values: Mapping[str, Any]) -> List[str]:
+    memlock = values["rt_limits_memlock"]
+    if memlock == "unlimited" or re.match(r"^[0-9]+$", memlock):
+        return []
+    return [f"rt_limits_memlock is {memlock!r}: wanted a number of kB, such as 8388608 for 8 GB, or unlimited"]
 
 
 def _parameters(values: Mapping[str, Any]) -> List[str]:

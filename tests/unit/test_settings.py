@@ -30,6 +30,7 @@ def test_the_defaults_are_fine():
         ({"rt_limits_rtprio": "high"}, ["rt_limits_rtprio", "high", "int"]),
         ({"linux_nspa_state": "installed"}, ["linux_nspa_state", "installed", "present, absent"]),
         ({"rt_limits_rtprio": 100}, ["rt_limits_rtprio is 100", "1 to 98", "99 is kept"]),
+        ({"rt_limits_memlock": "8 GB"}, ["rt_limits_memlock is '8 GB'", "kB", "unlimited"]),
         ({"wine_env_rt_prio": 0}, ["wine_env_rt_prio is 0", "1 to 98"]),
         ({"wine_env_rt_prio": 83}, ["out of order", "rt_limits_client_rtprio is 83", "wine_env_rt_prio is 83"]),
         ({"wine_env_rt_prio": 50}, ["out of order", "wine_env_rt_prio is 50", "interrupt threads", "raise"]),
@@ -68,6 +69,17 @@ def test_all_problems_are_told_at_once():
 
 def test_numbers_given_as_text_are_taken():
     assert problems(rt_limits_rtprio="90") == []
+
+
+def test_numbers_given_as_text_reach_the_host_as_numbers():
+    values = _settings.checked({"sched_tuning_rr_timeslice_ms": "50"}, lambda value: value)
+    assert values["sched_tuning_rr_timeslice_ms"] == 50
+
+
+def test_what_is_wrong_is_raised_with_all_that_is_wrong():
+    with pytest.raises(_settings.SettingsError, match="Nothing was changed") as caught:
+        _settings.checked({"rt_limits_rtprio": 100, "wine_env_extra": {"A B": "1"}}, lambda value: value)
+    assert len(caught.value.problems) == 2
 
 
 def test_a_package_with_a_checksum_is_taken():
