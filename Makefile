@@ -103,8 +103,8 @@ $(VENV)/dev: requirements-dev.txt requirements.txt | $(VENV)/bin/pip
 	@touch $@ $(VENV)/site
 
 # What the test bed and the tests need from Debian's archive.
-$(VENV)/bed: molecule/testbed/packages.txt | $(VENV)/bin/pip
-	@packages="$$(sed '/^#/d' molecule/testbed/packages.txt)"; \
+$(VENV)/bed: testbed/packages.txt | $(VENV)/bin/pip
+	@packages="$$(sed '/^#/d' testbed/packages.txt)"; \
 	! dpkg-query --show --showformat '$${db:Status-Status}\n' $$packages 2>&1 | grep --quiet --invert-match --line-regexp installed || \
 	{ $(APT) update; $(APT) install $$packages; }
 	@touch $@

@@ -7,7 +7,7 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _verdict
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import table
 from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
 
 _CHECK_MODE = "Check mode: nothing was changed, so this is the machine as it stands before the change.\n\n"
@@ -34,5 +34,5 @@ class ActionModule(ActionBase):
         report = result.get("ansible_facts", {}).get("readiness_report")
         if report:
             heading = _CHECK_MODE if self._task.check_mode else ""
-            Display().display("\n" + heading + _verdict.table(report) + "\n")
+            Display().display("\n" + heading + table.table(report) + "\n")
         return result

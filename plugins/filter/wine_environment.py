@@ -44,14 +44,14 @@ _value:
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _wine
+from ansible_collections.nspa.proaudio.plugins.module_utils._wine import environment
 
 
 def wine_environment(series, rt_prio, rt_policy, extra=None):
     """Return the variables of a session by name (a dict of strings)."""
-    if series not in _wine.SERIES:
-        raise AnsibleFilterError(f"'{series}' is no known series of Wine-NSPA; known: {', '.join(_wine.SERIES)}")
-    return _wine.environment(series, int(rt_prio), rt_policy, extra or {})
+    if series not in environment.SERIES:
+        raise AnsibleFilterError(f"'{series}' is no known series of Wine-NSPA; known: {', '.join(environment.SERIES)}")
+    return environment.environment(series, int(rt_prio), rt_policy, extra or {})
 
 
 class FilterModule:

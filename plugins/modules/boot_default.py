@@ -80,8 +80,8 @@ reboot_reasons:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _boot
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import wanted
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
 
 
 def main():
@@ -95,7 +95,7 @@ def main():
     present = module.params["state"] == "present"
     if present and not module.params["packages"]:
         module.fail_json(msg="packages is empty: name the kernel package to boot, for example linux-image-rt-amd64")
-    carry_out(module, lambda: _boot.compare_default(module.params["packages"] if present else []))
+    carry_out(module, lambda: wanted.compare_default(module.params["packages"] if present else []))
 
 
 if __name__ == "__main__":

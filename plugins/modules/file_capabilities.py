@@ -110,9 +110,9 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _capabilities
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities
 
 
 def main():
@@ -128,18 +128,18 @@ def main():
     role, present = module.params["role"], module.params["state"] == "present"
     wanted = [(item["path"], item["capabilities"]) for item in module.params["files"]] if present else []
     try:
-        differences = _capabilities.compare(Manifest.load(), role, wanted, predict=module.check_mode)
+        differences = capabilities.compare(Manifest.load(), role, wanted, predict=module.check_mode)
         if differences.any and not module.check_mode:
             with Manifest.change() as manifest:
-                differences = _capabilities.compare(manifest, role, wanted)
-                _capabilities.apply(manifest, differences)
+                differences = capabilities.compare(manifest, role, wanted)
+                capabilities.apply(manifest, differences)
     except HostError as error:
         module.fail_json(msg=str(error))
     for warning in differences.warnings:
         module.warn(warning)
-    result = _capabilities.result(differences)
+    result = capabilities.result(differences)
     if module._diff:
-        result["diff"] = _capabilities.diff(differences)
+        result["diff"] = capabilities.diff(differences)
     module.exit_json(**result)
 
 

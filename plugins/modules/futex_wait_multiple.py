@@ -163,7 +163,7 @@ measured_with:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_probe
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 
 
 def main() -> None:
@@ -173,17 +173,17 @@ def main() -> None:
                 "type": "list",
                 "elements": "str",
                 "default": [],
-                "choices": ["any", *_sync_probe.INTERFACES],
+                "choices": ["any", *probe.INTERFACES],
             },
-            "samples": {"type": "int", "default": _sync_probe.DEFAULT_SAMPLES},
+            "samples": {"type": "int", "default": probe.DEFAULT_SAMPLES},
         },
         supports_check_mode=True,
     )
     samples = module.params["samples"]
-    if not 0 <= samples <= _sync_probe.MOST_SAMPLES:
-        module.fail_json(msg=f"samples is {samples}; it must be 0 to {_sync_probe.MOST_SAMPLES}.")
-    result = _sync_probe.probe(samples=samples)
-    lacking = _sync_probe.missing(result, module.params["require"])
+    if not 0 <= samples <= probe.MOST_SAMPLES:
+        module.fail_json(msg=f"samples is {samples}; it must be 0 to {probe.MOST_SAMPLES}.")
+    result = probe.probe(samples=samples)
+    lacking = probe.missing(result, module.params["require"])
     if lacking:
         module.fail_json(msg=" ".join(lacking), **result)
     module.exit_json(changed=False, **result)

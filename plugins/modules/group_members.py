@@ -71,8 +71,8 @@ relogin:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _groups
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import groups
 
 
 def main():
@@ -85,7 +85,7 @@ def main():
         supports_check_mode=True,
     )
     members = module.params["members"] if module.params["state"] == "present" else None
-    carry_out(module, lambda: _groups.compare(module.params["group"], members))
+    carry_out(module, lambda: groups.compare(module.params["group"], members))
 
 
 if __name__ == "__main__":

@@ -192,10 +192,10 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _host_files
-from ansible_collections.nspa.proaudio.plugins.module_utils._host_files import HostFileError, Wanted
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
+from ansible_collections.nspa.proaudio.plugins.module_utils._files.files import HostFileError, Wanted
 
 COMMON = {
     "mode": {"type": "raw", "default": "0644"},
@@ -242,23 +242,23 @@ def main():
     if module.params["templates"]:
         module.fail_json(msg="templates are rendered by the action plugin of this module, which did not run.")
     try:
-        files = [wanted(item) for item in module.params["files"]] if present else []
-        differences = _host_files.compare(Manifest.load(), role, files, predict=module.check_mode)
+        items = [wanted(item) for item in module.params["files"]] if present else []
+        differences = files.compare(Manifest.load(), role, items, predict=module.check_mode)
         kept_edits, warnings = [], []
         if differences.any and not module.check_mode:
             with Manifest.change() as manifest:
-                differences = _host_files.compare(manifest, role, files)
-                _host_files.check(differences)
-                kept_edits = _host_files.apply(manifest, differences)
+                differences = files.compare(manifest, role, items)
+                files.check(differences)
+                kept_edits = files.apply(manifest, differences)
         else:
-            warnings = _host_files.check(differences, predict=True)
+            warnings = files.check(differences, predict=True)
     except HostError as error:
         module.fail_json(msg=str(error))
     for warning in warnings:
         module.warn(warning)
-    result = dict(_host_files.result(differences), kept_edits=kept_edits)
+    result = dict(files.result(differences), kept_edits=kept_edits)
     if module._diff:
-        result["diff"] = _host_files.diff(differences)
+        result["diff"] = files.diff(differences)
     module.exit_json(**result)
 
 

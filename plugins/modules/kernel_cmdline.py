@@ -80,8 +80,7 @@ reboot_reasons:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _boot
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
 
 
 def main():
@@ -93,7 +92,7 @@ def main():
         supports_check_mode=True,
     )
     wanted = module.params["parameters"] if module.params["state"] == "present" else []
-    carry_out(module, lambda: _boot.compare_parameters(wanted))
+    carry_out(module, lambda: wanted.compare_parameters(wanted))
 
 
 if __name__ == "__main__":

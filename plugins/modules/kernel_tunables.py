@@ -75,8 +75,8 @@ left_alone:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _tunables
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import carry_out
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import tunables
 
 
 def main():
@@ -89,7 +89,7 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    carry_out(module, lambda: _tunables.compare(params["sysctls"], params["governor"], params["state"]))
+    carry_out(module, lambda: tunables.compare(params["sysctls"], params["governor"], params["state"]))
 
 
 if __name__ == "__main__":

@@ -145,10 +145,10 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _packages
-from ansible_collections.nspa.proaudio.plugins.module_utils._manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages import Request
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages import packages
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.packages import Request
 
 
 def room_for(files):
@@ -182,20 +182,20 @@ def main():
     )
     try:
         with room_for(request.files) as folder:
-            differences = _packages.compare(Manifest.load(), request, folder)
+            differences = packages.compare(Manifest.load(), request, folder)
             if module.check_mode or not differences.any:
-                result, warnings = _packages.prediction(differences)
+                result, warnings = packages.prediction(differences)
             else:
                 with Manifest.change() as manifest:
-                    trouble = _packages.refresh(differences)
-                    differences = _packages.compare(manifest, request, folder)
-                    result, warnings = _packages.apply(manifest, differences, trouble), []
+                    trouble = packages.refresh(differences)
+                    differences = packages.compare(manifest, request, folder)
+                    result, warnings = packages.apply(manifest, differences, trouble), []
     except HostError as error:
         module.fail_json(msg=str(error))
     for warning in warnings:
         module.warn(warning)
     if module._diff:
-        result["diff"] = _packages.diff(result)
+        result["diff"] = packages.diff(result)
     module.exit_json(**result)
 
 

@@ -90,8 +90,8 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _machine
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import machine
 
 
 def main():
@@ -104,7 +104,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        problems, host = _machine.examine(module.params["users"], module.params["packages"], module.params["kernels"])
+        problems, host = machine.examine(module.params["users"], module.params["packages"], module.params["kernels"])
     except HostError as error:
         module.fail_json(msg=str(error))
     if problems:

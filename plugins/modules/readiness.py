@@ -77,8 +77,8 @@ ansible_facts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _readiness
-from ansible_collections.nspa.proaudio.plugins.module_utils._module import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import machine
 
 
 def main():
@@ -90,7 +90,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        report = _readiness.ask(module.params["settings"])
+        report = machine.ask(module.params["settings"])
     except HostError as error:
         module.fail_json(msg=str(error))
     facts = {"readiness_report": report}

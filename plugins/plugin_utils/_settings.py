@@ -16,7 +16,9 @@ from typing import Any, Callable, Dict, List, Mapping
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.nspa.proaudio.plugins.module_utils import _cmdline, _plan, _wine
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import priority_plan
+from ansible_collections.nspa.proaudio.plugins.module_utils._wine import environment
 
 #: The roles in the order of the signal chain.
 ROLES = ("linux_nspa", "boot_params", "rt_limits", "sched_tuning", "wine_nspa", "wine_env", "readiness")
@@ -82,11 +84,11 @@ def problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
             values.update({name: checked.validated_parameters[name] for name in given})
     if found:
         return found  # the rules below rely on the types
-    found += _plan.problems(values)
+    found += priority_plan.problems(values)
     found += _memlock(values)
     found += _parameters(values)
     found += _kernel_files(values)
-    found += _wine.problems(values["wine_env_extra"])
+    found += environment.problems(values["wine_env_extra"])
     return found
 
 
@@ -113,7 +115,7 @@ def _memlock(values: Mapping[str, Any]) -> List[str]:
 def _parameters(values: Mapping[str, Any]) -> List[str]:
     found = []
     for parameter in values["boot_params_parameters"]:
-        problem = _cmdline.problem(parameter)
+        problem = cmdline.problem(parameter)
         if problem:
             found.append(f"boot_params_parameters has '{parameter}': {problem}")
     return found

@@ -29,16 +29,14 @@ _PACKAGE = "{package}"
 
 
 def _part(name, source):
-    """Define a module as if it were imported from the collection."""
-    module = types.ModuleType(_PACKAGE + "." + name)
+    """Define a module, and the package it is in, as if it were imported from the collection."""
+    package, _dot, last = (_PACKAGE + "." + name).rpartition(".")
+    module = types.ModuleType(package + "." + last)
     module.__file__ = __file__
     sys.modules[module.__name__] = module
-    setattr(sys.modules[_PACKAGE], name, module)
+    setattr(sys.modules.setdefault(package, types.ModuleType(package)), last, module)
     exec(compile(source, name + ".py", "exec"), module.__dict__)
-    return module
 
-
-sys.modules[_PACKAGE] = types.ModuleType(_PACKAGE)
 '''
 
 _TAIL = """
@@ -47,14 +45,14 @@ if __name__ == "__main__":
 """
 
 
-def compose(entry: str = "_nspa_check", name: str = "nspa-check", sources: Path = _SOURCES) -> str:
+def compose(entry: str = "_command.nspa_check", name: str = "nspa-check", sources: Path = _SOURCES) -> str:
     """The text of a program that runs `main` of that module. ValueError for a source that cannot be quoted."""
     parts: dict[str, str] = {}
     _collect(entry, sources, parts)
     text = _HEAD.format(name=name, package=_PACKAGE)
     for part, source in parts.items():
         if "'''" in source or not source.endswith("\n"):
-            raise ValueError(f"{part}.py cannot be part of a single file: it must end with a newline and have no '''")
+            raise ValueError(f"{part} cannot be part of a single file: it must end with a newline and have no '''")
         text += f"\n_part(\"{part}\", r'''{source}''')\n"
     return text + _TAIL.format(entry=entry)
 
@@ -63,13 +61,16 @@ def _collect(name: str, sources: Path, parts: dict[str, str]) -> None:
     """Add the module to `parts`, behind those that it imports."""
     if name in parts:
         return
-    source = (sources / f"{name}.py").read_text(encoding="utf-8")
+    source = sources.joinpath(*name.split(".")).with_suffix(".py").read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module == _PACKAGE:
+        if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(_PACKAGE + "."):
+            continue
+        origin = (node.module or "")[len(_PACKAGE) + 1 :]
+        if sources.joinpath(*origin.split(".")).is_dir():
             for alias in node.names:
-                _collect(alias.name, sources, parts)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_PACKAGE + "."):
-            _collect(node.module.split(".")[-1], sources, parts)
+                _collect(f"{origin}.{alias.name}", sources, parts)
+        else:
+            _collect(origin, sources, parts)
     parts[name] = source
 
 

@@ -27,9 +27,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, {path!r})
 import ansible.module_utils.basic  # every Ansible module has it anyway
 start = time.monotonic()
-from ansible_collections.nspa.proaudio.plugins.module_utils import _sync_probe
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 loaded = time.monotonic()
-_sync_probe.probe()
+probe.probe()
 print((loaded - start) * 1000, (time.monotonic() - loaded) * 1000)
 """
 

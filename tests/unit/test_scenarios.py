@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
+from support import CHECKOUT
 
-SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "molecule").glob("*/molecule.yml"))
+SCENARIOS = sorted((CHECKOUT / "molecule").glob("*/molecule.yml"))
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)

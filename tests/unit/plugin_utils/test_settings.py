@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad settings are refused on the controller, by name, value and remedy."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from support import CHECKOUT
+
+from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
+
+GOOD = {"src": "/srv/linux.deb", "sha256": "0" * 64}
+
+
+def problems(**variables):
+    return _settings.problems(variables, _settings.effective(variables, lambda value: value))
+
+
+def test_the_defaults_are_fine():
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"rt_limits_rtpri": 95}, ["rt_limits_rtpri", "95", "did you mean rt_limits_rtprio?"]),
+        ({"rt_limits_rtprio": "high"}, ["rt_limits_rtprio", "high", "int"]),
+        ({"linux_nspa_state": "installed"}, ["linux_nspa_state", "installed", "present, absent"]),
+        ({"rt_limits_rtprio": 100}, ["rt_limits_rtprio is 100", "1 to 98", "99 is kept"]),
+        ({"rt_limits_memlock": "8 GB"}, ["rt_limits_memlock is '8 GB'", "kB", "unlimited"]),
+        ({"wine_env_rt_prio": 0}, ["wine_env_rt_prio is 0", "1 to 98"]),
+        ({"wine_env_rt_prio": 83}, ["out of order", "rt_limits_client_rtprio is 83", "wine_env_rt_prio is 83"]),
+        ({"wine_env_rt_prio": 50}, ["out of order", "wine_env_rt_prio is 50", "interrupt threads", "raise"]),
+        ({"rt_limits_rtprio": 80}, ["rt_limits_server_rtprio is 88", "rt_limits_rtprio, which is 80"]),
+        ({"boot_params_parameters": ["threadirq"]}, ["threadirq", "did you mean 'threadirqs'?"]),
+        ({"boot_params_parameters": ["quiet; reboot"]}, ["quiet; reboot", "without spaces"]),
+        ({"linux_nspa_source": "packages"}, ["linux_nspa_packages is empty", "sha256"]),
+        (
+            {"linux_nspa_source": "packages", "linux_nspa_packages": [{"src": "https://example.org/linux.deb"}]},
+            ["https://example.org/linux.deb", "sha256", "64 hexadecimal digits"],
+        ),
+        (
+            {"linux_nspa_source": "packages", "linux_nspa_packages": [dict(GOOD, sha512="1")]},
+            ["linux_nspa_packages", "sha512"],
+        ),
+        ({"wine_env_extra": {"A B": "1"}}, ["wine_env_extra", "A B"]),
+        ({"wine_env_extra": {"WINEPREFIX": "$HOME/x"}}, ["WINEPREFIX", "$HOME/x", "launcher"]),
+    ],
+)
+def test_bad_settings_name_variable_value_and_remedy(variables, words):
+    found = problems(**variables)
+    assert found
+    text = "\n".join(found)
+    assert [word for word in words if word not in text] == [], text
+
+
+def test_a_fact_of_an_earlier_play_is_no_setting():
+    report = {"verdict": "fail"}
+    assert problems(readiness_report=report, ansible_facts={"readiness_report": report}) == []
+    assert problems(readiness_report=report) != []
+
+
+def test_all_problems_are_told_at_once():
+    assert len(problems(rt_limits_rtprio=100, boot_params_parameters=["threadirq"])) == 2
+
+
+def test_numbers_given_as_text_are_taken():
+    assert problems(rt_limits_rtprio="90") == []
+
+
+def test_numbers_given_as_text_reach_the_host_as_numbers():
+    values = _settings.checked({"sched_tuning_rr_timeslice_ms": "50"}, lambda value: value)
+    assert values["sched_tuning_rr_timeslice_ms"] == 50
+
+
+def test_what_is_wrong_is_raised_with_all_that_is_wrong():
+    with pytest.raises(_settings.SettingsError, match="Nothing was changed") as caught:
+        _settings.checked({"rt_limits_rtprio": 100, "wine_env_extra": {"A B": "1"}}, lambda value: value)
+    assert len(caught.value.problems) == 2
+
+
+def test_a_package_with_a_checksum_is_taken():
+    assert problems(linux_nspa_source="packages", linux_nspa_packages=[GOOD]) == []
+
+
+@pytest.mark.parametrize("role", _settings.ROLES)
+def test_argument_specs_equal_the_defaults_by_value(role):
+    options = _settings.specs()[role]
+    defaults = yaml.safe_load((CHECKOUT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    assert {name: option.get("default") for name, option in options.items()} == defaults
+
+
+def test_every_role_is_known_to_the_settings():
+    assert sorted(path.name for path in (CHECKOUT / "roles").iterdir()) == sorted(_settings.ROLES)
