@@ -7,7 +7,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
 
 try:  # ansible-core 2.19 and later: a text is a template only when somebody vouches for it
     from ansible.template import trust_as_template
@@ -18,36 +17,37 @@ except ImportError:  # ansible-core 2.17 and 2.18
 
     trust_as_template = None
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
+from ansible_collections.nspa.proaudio.plugins.plugin_utils._state_action import StateAction
+
 MANAGED = "Written by the Ansible collection nspa.proaudio. A change made here is undone by its next run."
 
 
-class ActionModule(ActionBase):
+class ActionModule(StateAction):
     """Turns ``templates`` into ``files`` and hands everything to the module in one call."""
 
     TRANSFERS_FILES = False
+    concern = files.CONCERN
 
-    def run(self, tmp=None, task_vars=None):
-        """Render, run the module, and return its result."""
-        result = super().run(tmp, task_vars)
-        del tmp
-        task_vars = task_vars or {}
+    def arguments(self, variables):
+        """The arguments for the module, all templates rendered."""
         arguments = dict(self._task.args)
         templates = arguments.pop("templates", None) or []
         if arguments.get("state", "present") != "absent" and templates:
             if not isinstance(templates, list) or not all(isinstance(item, dict) for item in templates):
                 raise AnsibleActionFail("templates: a list of dictionaries with src and dest is wanted.")
-            files = list(arguments.get("files") or [])
-            arguments["files"] = files + [self._file(item, task_vars) for item in templates]
-        result.update(self._execute_module("nspa.proaudio.host_files", module_args=arguments, task_vars=task_vars))
-        return result
+            rendered = [entry for item in templates for entry in self._files(item, variables)]
+            arguments["files"] = list(arguments.get("files") or []) + rendered
+        return arguments
 
-    def _file(self, item, task_vars):
-        """One entry of ``templates`` as an entry of ``files``; the module checks the rest of its keys."""
+    def _files(self, item, variables):
+        """One entry of ``templates`` as entries of ``files``; the module checks the rest of its keys."""
         missing = [key for key in ("src", "dest") if not item.get(key)]
         if missing:
             raise AnsibleActionFail(f"templates: the entry {dict(item)} lacks {' and '.join(missing)}.")
         others = {key: value for key, value in item.items() if key not in ("src", "dest")}
-        return dict(others, path=item["dest"], content=self._render(item["src"], item["dest"], task_vars))
+        destinations = [item["dest"]] if isinstance(item["dest"], str) else item["dest"]
+        return [dict(others, path=path, content=self._render(item["src"], path, variables)) for path in destinations]
 
     def _render(self, src, dest, task_vars):
         """The text that a template becomes, found and rendered as ansible.builtin.template does."""

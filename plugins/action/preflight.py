@@ -1,16 +1,16 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check every setting on the controller, then look at the host once."""
+"""Check every setting on the controller, then look at the host, once in a play."""
 
 from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
+from ansible_collections.nspa.proaudio.plugins.plugin_utils import _play, _settings
 
 
 class ActionModule(ActionBase):
-    """Refuse bad settings before the host is touched, and hand the rest to the module."""
+    """Refuse bad settings before the host is touched, and let the module look at the host if it has not yet."""
 
     _requires_connection = True
 
@@ -18,20 +18,45 @@ class ActionModule(ActionBase):
         """Run the action: ``task_vars`` are the host's variables."""
         variables = task_vars or {}
         result = super().run(tmp, variables)
+        known = _play.host(variables)
+        if known and not _play.same_play(self._task, known):
+            known = None
+        given = known["settings"] if known else {}
         try:
-            values = _settings.checked(variables, self._templar.template)
+            values = _settings.checked(variables, self._templar.template, _others(given, _play.role(self._task)))
         except _settings.SettingsError as error:
             result.update(failed=True, problems=error.problems, msg=str(error))
             return result
-        distro_kernel = values["linux_nspa_state"] == "present" and values["linux_nspa_source"] == "distro"
-        kernels = values["linux_nspa_distro_packages"] if distro_kernel else None
-        packages = values["wine_nspa_packages"] if values["wine_nspa_state"] == "present" else []
-        users = values["rt_limits_users"] if values["rt_limits_state"] == "present" else []
-        result.update(
-            self._execute_module(
-                module_name="nspa.proaudio.preflight",
-                module_args={"users": users, "packages": packages, "kernels": kernels},
-                task_vars=variables,
+        question = _question(values)
+        if known and known["asked"]["question"] == question and _play.holds(self._task, known):
+            result["changed"] = False
+        else:
+            result.update(
+                self._execute_module(module_name="nspa.proaudio.preflight", module_args=question, task_vars=variables)
             )
-        )
+            known = result.get("ansible_facts", {}).get("nspa_host")
+            if result.get("failed") or not known:
+                return result
+            known["asked"] = {**_play.mark(self._task), "question": question}
+        role = _play.role(self._task)
+        if role:
+            given = {**given, role: {name: values[name] for name in _settings.SPECS[role]}}
+        result["ansible_facts"] = {"nspa_host": dict(known, settings=given)}
         return result
+
+
+def _others(given, role):
+    """The settings of the play's earlier roles, as they were given to them."""
+    return {name: value for other, values in given.items() if other != role for name, value in values.items()}
+
+
+def _question(values):
+    """What the host is asked, for these settings."""
+    present = {role for role in _settings.ROLES if values[f"{role}_state"] == "present"}
+    distro_kernel = "linux_nspa" in present and values["linux_nspa_source"] == "distro"
+    return {
+        "users": values["rt_limits_users"] if "rt_limits" in present else [],
+        "packages": values["wine_nspa_packages"] if "wine_nspa" in present else [],
+        "kernels": values["linux_nspa_distro_packages"] if distro_kernel else None,
+        "absent": [role for role in _settings.ROLES if role not in present],
+    }

@@ -8,7 +8,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import table
-from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
+from ansible_collections.nspa.proaudio.plugins.plugin_utils import _play, _settings
 
 _CHECK_MODE = "Check mode: nothing was changed, so this is the machine as it stands before the change.\n\n"
 
@@ -22,8 +22,12 @@ class ActionModule(ActionBase):
         """Run the action: ``task_vars`` are the host's variables."""
         variables = task_vars or {}
         result = super().run(tmp, variables)
+        known = _play.host(variables)
+        # What a role of this play was given on its entry, no other place knows.
+        given = known["settings"] if known and _play.same_play(self._task, known) else {}
+        settings = {name: value for values in given.values() for name, value in values.items()}
         try:
-            settings = _settings.checked(variables, self._templar.template)
+            settings = _settings.checked(variables, self._templar.template, settings)
         except _settings.SettingsError as error:
             result.update(failed=True, problems=error.problems, msg=str(error))
             return result

@@ -16,6 +16,11 @@ description:
     checksums - and reports all problems at once, before the host is touched.
   - Then looks at the host in one call - distribution, users, package archives, boot loader - refuses what
     cannot work, and returns what the roles need to know as the fact C(nspa_host).
+  - In the same call the host compares itself with all that this collection wanted of it last. A role whose wishes are
+    the same, and still stand, is answered from that without another call, as long as nothing else was changed in the
+    play and no task of somebody else came between.
+  - A role may run it again at no cost. The settings are checked each time, and the host is asked again only if it was
+    asked something else, or in another play, or if another's task ran since.
 options:
   users:
     description: Users who must exist. The action plugin fills this in from the settings.
@@ -35,6 +40,11 @@ options:
         null for none. The action plugin fills this in from the settings.
     type: list
     elements: str
+  absent:
+    description: Roles of which nothing is wanted. The action plugin fills this in from the settings.
+    type: list
+    elements: str
+    default: []
 attributes:
   action:
     support: full
@@ -81,6 +91,9 @@ ansible_facts:
         loader: {name: grub, managed: true, reason: /boot/grub/grub.cfg}
         kernel_packages: [linux-image-rt-amd64]
         uids: {ada: 1000}
+        standing: {}
+        settings: {}
+        asked: {}
 problems:
   description: What stands in the way, one sentence each.
   returned: failure
@@ -91,7 +104,8 @@ problems:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._host import machine
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import concerns, machine
 
 
 def main():
@@ -100,11 +114,15 @@ def main():
             "users": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "kernels": {"type": "list", "elements": "str"},
+            "absent": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
+    asked = module.params
     try:
-        problems, host = machine.examine(module.params["users"], module.params["packages"], module.params["kernels"])
+        problems, host = machine.examine(asked["users"], asked["packages"], asked["kernels"])
+        if not problems:
+            host["standing"] = concerns.standing(Manifest.load(), asked["absent"])
     except HostError as error:
         module.fail_json(msg=str(error))
     if problems:

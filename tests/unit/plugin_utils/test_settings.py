@@ -61,6 +61,21 @@ def test_a_fact_of_an_earlier_play_is_no_setting():
     assert problems(readiness_report=report) != []
 
 
+def test_the_playbooks_settings_are_checked_too():
+    assert problems(nspa_reboot="ask", nspa_hosts=["studio1"]) == []
+    for word in (True, False, "yes", "True", 1):
+        assert problems(nspa_reboot=word) == []
+    assert "nspa_reboot" in problems(nspa_reboot="maybe")[0]
+    assert "did you mean nspa_reboot?" in problems(nspa_rebot=True)[0]
+
+
+def test_what_an_earlier_role_was_given_wins():
+    given = {"rt_limits_rtprio": 90}
+    assert _settings.checked({"rt_limits_rtprio": 95}, lambda value: value, given)["rt_limits_rtprio"] == 90
+    with pytest.raises(_settings.SettingsError, match="rt_limits_rtprio is 150"):
+        _settings.checked({}, lambda value: value, {"rt_limits_rtprio": 150})
+
+
 def test_all_problems_are_told_at_once():
     assert len(problems(rt_limits_rtprio=100, boot_params_parameters=["threadirq"])) == 2
 
@@ -86,7 +101,7 @@ def test_a_package_with_a_checksum_is_taken():
 
 @pytest.mark.parametrize("role", _settings.ROLES)
 def test_argument_specs_equal_the_defaults_by_value(role):
-    options = _settings.specs()[role]
+    options = _settings.SPECS[role]
     defaults = yaml.safe_load((CHECKOUT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8"))
     assert {name: option.get("default") for name, option in options.items()} == defaults
 
