@@ -120,7 +120,8 @@ def main():
     )
     asked = module.params
     try:
-        problems, host = machine.examine(asked["users"], asked["packages"], asked["kernels"])
+        question = machine.Question(asked["users"], asked["packages"], asked["kernels"])
+        problems, host = machine.examine(question)
         if not problems:
             host["standing"] = concerns.standing(Manifest.load(), asked["absent"])
     except HostError as error:

@@ -6,59 +6,92 @@ from __future__ import annotations
 
 import os
 import pwd
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import grub
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import loaders
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import container, distributions
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import packages as installing
 
-#: Distributions on which the tests run this collection, by os-release's ID and VERSION_ID.
-SUPPORTED: Dict[str, Tuple[str, ...]] = {"debian": ("12", "13")}
+
+@dataclass
+class Question:
+    """What the settings want of a machine, as far as it must be able to do it.
+
+    `users` must exist; `packages` will be installed, and the archives that have them must answer; `kernels`: the
+    distribution's kernel packages that were chosen, none for its real-time kernel, None if its kernel is not wanted.
+    """
+
+    users: Sequence[str] = ()
+    packages: Sequence[str] = ()
+    kernels: Optional[Sequence[str]] = None
 
 
-#: Debian's PREEMPT_RT kernel by machine (uname -m).
-RT_KERNELS: Dict[str, List[str]] = {"x86_64": ["linux-image-rt-amd64"], "aarch64": ["linux-image-rt-arm64"]}
-
-
-def os_release(root: Path = Path("/")) -> Dict[str, str]:
-    """Read os-release(5): names in capitals, values without their quotes."""
-    for place in ("etc/os-release", "usr/lib/os-release"):
-        try:
-            text = (root / place).read_text(encoding="utf-8")
-        except OSError:
-            continue
-        pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-        return {name: value.strip().strip("\"'") for name, _equals, value in pairs}
-    return {}
-
-
-def kernel_packages(chosen: List[str]) -> List[str]:
-    """Return the distribution's kernel packages to install: those that the user chose, else the PREEMPT_RT kernel."""
-    return chosen or RT_KERNELS.get(os.uname().machine, [])
-
-
-def examine(
-    users: List[str], packages: List[str], kernels: Optional[List[str]] = None, root: Path = Path("/")
-) -> Tuple[List[str], Dict[str, Any]]:
+def examine(asked: Question, root: Path = Path("/"), uid: Optional[int] = None) -> Tuple[List[str], Dict[str, Any]]:
     """Look at this machine; return what stands in the way (sentences) and what the roles need to know.
 
-    :param users: users who must exist.
-    :param packages: packages that will be installed; if one is missing, the package archives must answer.
-    :param kernels: the distribution's kernel packages that the user chose; None if its kernel is not wanted.
+    uid: the user that we are, for a test.
     """
-    release = os_release(root)
-    problems: List[str] = []
-    distribution, version = release.get("ID", "unknown"), release.get("VERSION_ID", "unknown")
-    name = release.get("PRETTY_NAME", f"{distribution} {version}")
-    uids: Dict[str, int] = {}
-    loader = grub.detect(root)
-    kernel = kernel_packages(kernels) if kernels is not None and loader.managed else []
+    release = distributions.os_release(root)
+    distribution = distributions.identify(release)
+    loader = loaders.detect(root)
+    kernels: List[str] = []
+    if asked.kernels is not None and loader.managed:
+        kernels = list(asked.kernels) or (distribution.kernels() if distribution else [])
+    uids, problems = _accounts(asked.users, distributions.names(root))
+    problems = [*_distribution(release, distribution), *_systemd(root), *problems]
+    if (os.geteuid() if uid is None else uid) != 0:
+        problems.append(
+            "this needs root: log in as root, or let Ansible use sudo (become: true, and --ask-become-pass "
+            "if your sudo asks for a password)"
+        )
+    if not problems:
+        problems += _archives([*asked.packages, *kernels])
+    return problems, {
+        "distribution": release.get("ID", "unknown"),
+        "version": release.get("VERSION_ID", "unknown"),
+        "name": _name(release),
+        "architecture": os.uname().machine,
+        "container": container.kind(root),
+        "kernel": os.uname().release,
+        "loader": asdict(loader),
+        "kernel_packages": kernels,
+        "uids": uids,
+    }
 
-    if version not in SUPPORTED.get(distribution, ()):
-        supported = ", ".join(f"{key} {' and '.join(values)}" for key, values in SUPPORTED.items())
-        problems.append(f"the distribution is {name} (ID={distribution}, VERSION_ID={version}): wanted {supported}")
+
+def _name(release: Dict[str, str]) -> str:
+    return release.get("PRETTY_NAME") or f"{release.get('ID', 'unknown')} {release.get('VERSION_ID', '')}".strip()
+
+
+def _distribution(release: Dict[str, str], found: Optional[distributions.Distribution]) -> List[str]:
+    if found is not None and found.tested(release):
+        return []
+    wanted = ", ".join(f"{row.id} {' and '.join(row.versions)}" for row in distributions.TABLE.values())
+    seen = f"ID={release.get('ID', 'unknown')}, VERSION_ID={release.get('VERSION_ID', 'unknown')}"
+    return [f"the distribution is {_name(release)} ({seen}): wanted {wanted}"]
+
+
+def _systemd(root: Path) -> List[str]:
+    """Limits, the user manager and the verdict are systemd's; without it a run would stop half-way."""
+    if (root / "run/systemd/system").is_dir():  # sd_booted(3)
+        return []
+    return [
+        "systemd did not start this machine (there is no /run/systemd/system): wanted a machine that runs systemd, "
+        "which carries the limits to sessions; boot it with systemd, or run this on the machine itself if this is a "
+        "chroot or a container without systemd"
+    ]
+
+
+def _accounts(users: Sequence[str], names: distributions.Names) -> Tuple[Dict[str, int], List[str]]:
+    uids: Dict[str, int] = {}
+    problems = []
     for user in users:
+        problem = names.problem(user)
+        if problem:
+            problems.append(f"rt_limits_users: {problem}")
+            continue
         try:
             uids[user] = pwd.getpwnam(user).pw_uid
         except KeyError:
@@ -66,34 +99,17 @@ def examine(
                 f"rt_limits_users names '{user}', but this machine has no such user: "
                 f"mend the name, or create the user first (adduser {user})"
             )
-    if os.geteuid() != 0:
-        problems.append(
-            "this needs root: log in as root, or let Ansible use sudo (become: true, and --ask-become-pass "
-            "if your sudo asks for a password)"
-        )
-    if not problems:
-        problems += _archives(packages + kernel)
-    return problems, {
-        "distribution": distribution,
-        "version": version,
-        "name": name,
-        "architecture": os.uname().machine,
-        "container": grub.container(root),
-        "kernel": os.uname().release,
-        "loader": asdict(loader),
-        "kernel_packages": kernel,
-        "uids": uids,
-    }
+    return uids, problems
 
 
-def _archives(packages: List[str]) -> List[str]:
-    """Say which package archives do not answer, if any package has yet to be installed."""
+def _archives(packages: Sequence[str]) -> List[str]:
+    """Say which package archives do not answer, of those that have what is yet to be installed."""
     missing = installing.missing(packages)
     if not missing:
         return []
     return [
-        f"to install {', '.join(missing)} this machine needs its package archive {uri}, "
+        f"to install {', '.join(missing)} this machine needs its package archive {address}, "
         f"which does not answer: {error}. Check the network (and the proxy, if there is one) with "
         "'apt-get update', then run this again"
-        for uri, error in installing.unreachable_archives()
+        for address, error in installing.unreachable(missing)
     ]

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 #: The budget of a run that changes nothing, in module calls on the host.
-BUDGET = 16
+BUDGET = 3
 
 
 def test_a_run_without_changes_stays_within_its_module_calls(host):

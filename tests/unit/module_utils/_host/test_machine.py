@@ -10,6 +10,7 @@ import pwd
 import pytest
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import machine
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.machine import Question
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import packages
 
 TRIXIE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n# ID=none\n'
@@ -18,27 +19,25 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
+    """A Debian 13 that systemd started, on which every package is installed."""
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/os-release").write_text(TRIXIE)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(packages, "missing", lambda packages: [])
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    monkeypatch.setattr(packages, "missing", lambda names: [])
     return tmp_path
 
 
+def problems(root, uid=0, **asked):
+    return machine.examine(Question(**asked), root, uid)[0]
+
+
 def test_a_supported_machine_is_described(root):
-    problems, host = machine.examine([ME], [], None, root)
-    assert problems == []
+    found, host = machine.examine(Question(users=[ME]), root, 0)
+    assert found == []
     assert (host["distribution"], host["version"], host["name"]) == ("debian", "13", "Debian GNU/Linux 13 (trixie)")
     assert host["uids"] == {ME: os.getuid()}
     assert host["loader"]["managed"] is False  # there is no boot loader in this tree
     assert host["kernel_packages"] == []
-
-
-def test_os_release_is_found_in_its_second_place(tmp_path):
-    (tmp_path / "usr/lib").mkdir(parents=True)
-    (tmp_path / "usr/lib/os-release").write_text("ID='arch'\n")
-    assert machine.os_release(tmp_path) == {"ID": "arch"}
-    assert machine.os_release(tmp_path / "usr") == {}
 
 
 @pytest.mark.parametrize(
@@ -46,43 +45,46 @@ def test_os_release_is_found_in_its_second_place(tmp_path):
     [
         ('ID=debian\nVERSION_ID="11"\n', ["ID=debian, VERSION_ID=11", "wanted debian 12 and 13"]),
         ("ID=arch\n", ["ID=arch, VERSION_ID=unknown", "wanted debian 12 and 13"]),
+        ('ID=other\nID_LIKE=debian\nVERSION_ID="13"\n', ["ID=other", "wanted debian 12 and 13"]),
         ("", ["unknown"]),
     ],
 )
 def test_another_distribution_is_refused_by_name(root, text, words):
     (root / "etc/os-release").write_text(text)
-    problems, _host = machine.examine([], [], None, root)
-    assert len(problems) == 1
-    assert [word for word in words if word not in problems[0]] == []
+    found = problems(root)
+    assert len(found) == 1
+    assert [word for word in words if word not in found[0]] == []
 
 
-def test_everything_in_the_way_is_told_at_once(root, monkeypatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+def test_a_machine_without_systemd_is_refused_before_anything_is_changed(root):
+    (root / "run/systemd/system").rmdir()
+    found = problems(root)
+    assert len(found) == 1
+    assert "systemd did not start this machine" in found[0]
+
+
+@pytest.mark.parametrize("name", ["--help", "../root", "a b", "a\0b", ""])
+def test_what_cannot_be_a_user_is_refused_as_a_name(root, name):
+    found = problems(root, users=[name])
+    assert len(found) == 1
+    assert "rt_limits_users" in found[0]
+    assert "no name of a user" in found[0]
+
+
+def test_everything_in_the_way_is_told_at_once(root):
     (root / "etc/os-release").write_text("ID=arch\n")
-    problems, _host = machine.examine(["nobody-of-this-name"], ["wine"], None, root)
-    assert len(problems) == 3
-    assert "adduser nobody-of-this-name" in problems[1]
-    assert "become: true" in problems[2]
+    found = problems(root, uid=1000, users=["nobody-of-this-name"], packages=["wine"])
+    assert len(found) == 3
+    assert "adduser nobody-of-this-name" in found[1]
+    assert "become: true" in found[2]
 
 
 def test_an_archive_that_does_not_answer_is_told_only_if_something_is_missing(root, monkeypatch):
-    monkeypatch.setattr(packages, "unreachable_archives", lambda: [("http://mirror.test/debian", "no route")])
-    assert machine.examine([], ["wine"], None, root)[0] == []
-    monkeypatch.setattr(packages, "missing", lambda packages: list(packages))
-    problems, _host = machine.examine([], ["wine"], None, root)
-    assert len(problems) == 1
-    assert "to install wine" in problems[0]
-    assert "http://mirror.test/debian" in problems[0]
-    assert "apt-get update" in problems[0]
-
-
-def test_the_kernel_of_the_distribution_follows_the_machine(monkeypatch):
-    assert machine.kernel_packages(["linux-image-amd64"]) == ["linux-image-amd64"]
-    for architecture, found in (
-        ("x86_64", ["linux-image-rt-amd64"]),
-        ("aarch64", ["linux-image-rt-arm64"]),
-        ("riscv64", []),
-    ):
-        names = os.uname_result(("Linux", "h", "6", "#1", architecture))
-        monkeypatch.setattr(os, "uname", lambda names=names: names)
-        assert machine.kernel_packages([]) == found
+    monkeypatch.setattr(packages, "unreachable", lambda names: [("http://mirror.test/debian", f"no {names[0]}")])
+    assert problems(root, packages=["wine"]) == []
+    monkeypatch.setattr(packages, "missing", lambda names: list(names))
+    found = problems(root, packages=["wine"])
+    assert len(found) == 1
+    assert "to install wine" in found[0]
+    assert "http://mirror.test/debian" in found[0]
+    assert "apt-get update" in found[0]
