@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: file_capabilities
-short_description: Give programs capabilities, and take them back
+short_description: Give programs capabilities, and put back what they had
 version_added: "1.0.0"
 author: nspa.proaudio contributors (@nine7nine)
 description:
@@ -18,11 +18,12 @@ description:
     mounted with C(nosuid), and says which program is meant.
   - What a program carried before is recorded in C(/var/lib/nspa-proaudio/manifest.json). A program that is no longer in
     the list, and every one with O(state=absent), gets that back, unless somebody else changed it since.
+  - A program that is replaced while this looks at it, as by an upgrade, is left alone, and the module fails.
 options:
   role:
     description:
       - The name of the set of programs, normally that of the role. The list given is the whole set; a program that
-        this name owned before and that is not in the list is given back.
+        this name owned before and that is not in the list is put back.
     type: str
     required: true
   state:
@@ -74,7 +75,7 @@ EXAMPLES = r"""
       - path: /usr/lib/wine/wineserver64
         capabilities: cap_sys_nice+ep
 
-- name: Give the programs back as they were
+- name: Put the programs back as they were
   nspa.proaudio.file_capabilities:
     role: wine_nspa
     state: absent
@@ -110,37 +111,13 @@ changes:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities
 
 
 def main():
-    file = {"path": {"type": "str", "required": True}, "capabilities": {"type": "str", "required": True}}
-    module = AnsibleModule(
-        argument_spec={
-            "role": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "files": {"type": "list", "elements": "dict", "options": file, "default": []},
-        },
-        supports_check_mode=True,
-    )
-    role, present = module.params["role"], module.params["state"] == "present"
-    wanted = [(item["path"], item["capabilities"]) for item in module.params["files"]] if present else []
-    try:
-        differences = capabilities.compare(Manifest.load(), role, wanted, predict=module.check_mode)
-        if differences.any and not module.check_mode:
-            with Manifest.change() as manifest:
-                differences = capabilities.compare(manifest, role, wanted)
-                capabilities.apply(manifest, differences)
-    except HostError as error:
-        module.fail_json(msg=str(error))
-    for warning in differences.warnings:
-        module.warn(warning)
-    result = capabilities.result(differences)
-    if module._diff:
-        result["diff"] = capabilities.diff(differences)
-    module.exit_json(**result)
+    concern = capabilities.CONCERN
+    carry_out(AnsibleModule(argument_spec=concern.argument_spec(), supports_check_mode=True), concern)
 
 
 if __name__ == "__main__":

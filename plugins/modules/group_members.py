@@ -15,7 +15,20 @@ description:
   - Creates a system group where it is missing and adds users to it, all in one call.
   - Records what it did, so that O(state=absent) takes out only the users that it put in and removes the group only
     if it made it and nobody else has joined since.
+  - Names are checked by the distribution's rule before anything is changed. When another program is changing users or
+    groups, it is waited for.
 options:
+  role:
+    description:
+      - The name of the set, normally that of the role. What is given is the whole set; a group that this name made, and
+        a user whom it put into one, go again when they are not given any more.
+    type: str
+    required: true
+  state:
+    description: Whether the group and its members are there, or everything this module did for O(role) is put back.
+    type: str
+    choices: [present, absent]
+    default: present
   group:
     description: The group's name.
     type: str
@@ -27,11 +40,6 @@ options:
     type: list
     elements: str
     default: []
-  state:
-    description: Whether the group and its members are there, or everything this module did is taken back.
-    type: str
-    choices: [present, absent]
-    default: present
 attributes:
   check_mode:
     support: full
@@ -51,6 +59,7 @@ attributes:
 EXAMPLES = r"""
 - name: Let Ada use real-time priorities
   nspa.proaudio.group_members:
+    role: rt_limits
     group: realtime
     members:
       - ada
@@ -58,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 members:
-  description: The group's members after this run, or as they would be in check mode.
+  description: The group's members after this run, or as they would be in check mode; empty with O(state=absent).
   returned: always
   type: list
   elements: str
@@ -76,16 +85,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import groups
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "group": {"type": "str", "required": True},
-            "members": {"type": "list", "elements": "str", "default": []},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
-    members = module.params["members"] if module.params["state"] == "present" else None
-    carry_out(module, lambda: groups.compare(module.params["group"], members))
+    carry_out(AnsibleModule(argument_spec=groups.CONCERN.argument_spec(), supports_check_mode=True), groups.CONCERN)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,27 @@ version_added: "1.0.0"
 author: nspa.proaudio contributors (@nine7nine)
 description:
   - Brings the live values of sysctls and of every CPU's frequency governor to what is wanted, in one call.
-  - Remembers the value that each had, so that O(state=absent) puts it back.
-  - This module sets what runs now; the files that set the same at boot belong to M(nspa.proaudio.host_files).
+  - Remembers the value that each had, so that O(state=absent) puts it back, unless somebody else changed it since.
+  - Reads back what the kernel took. When it refuses a value or makes another one of it, the module fails, and what it
+    set is put back.
+  - This module sets what runs now; the files that set the same at boot belong to M(nspa.proaudio.host_files). When
+    another file wins at boot (sysctl.d(5)), a warning names it.
 options:
+  role:
+    description:
+      - The name of the set of tunables, normally that of the role. What is given is the whole set; a tunable that this
+        name owned before and that is not given is put back.
+    type: str
+    required: true
+  state:
+    description: Whether the values are set, or those that stood there before are put back.
+    type: str
+    choices: [present, absent]
+    default: present
   sysctls:
     description:
-      - Sysctls by name, for example C(vm.swappiness).
+      - Sysctls by name, for example C(vm.swappiness). C(net.ipv4.conf.eth0/1.forwarding) and
+        C(net/ipv4/conf/eth0.1/forwarding) are two names of the same.
       - A name that the running kernel does not have fails, before anything is changed.
       - A value of null leaves the kernel's own.
     type: dict
@@ -26,14 +41,16 @@ options:
   governor:
     description:
       - The CPU frequency governor, for example C(performance). Empty leaves it alone.
-      - A machine without frequency scaling (most virtual machines) is left alone and the result says so.
+      - A machine without frequency scaling (most virtual machines) is left alone and the result says so, and so is a
+        CPU that is offline.
     type: str
     default: ''
-  state:
-    description: Whether the values are set, or those that stood there before are put back.
-    type: str
-    choices: [present, absent]
-    default: present
+  boot_file:
+    description:
+      - The file in which the role sets the same sysctls at boot. In check mode, where it may not be written yet, it is
+        taken to say what O(sysctls) says.
+    type: path
+    default: /etc/sysctl.d/90-nspa-proaudio.conf
 attributes:
   check_mode:
     support: full
@@ -53,6 +70,7 @@ attributes:
 EXAMPLES = r"""
 - name: Keep programs in memory and the CPUs awake
   nspa.proaudio.kernel_tunables:
+    role: sched_tuning
     sysctls:
       vm.swappiness: 10
       kernel.sched_rr_timeslice_ms: 50
@@ -61,16 +79,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 values:
-  description: The live values after this run, or as they would be in check mode, by name.
+  description: The live values as the kernel shows them after this run, or as they would be in check mode, by name.
   returned: always
   type: dict
   sample: {vm.swappiness: '10'}
 left_alone:
-  description: What this machine does not have, one sentence each.
+  description: What this machine does not have or cannot set now, one sentence each.
   returned: always
   type: list
   elements: str
-  sample: ['no CPU frequency scaling: the governor is left to the hypervisor or the firmware']
+  sample: ['no CPU frequency scaling here: the governor is left to the hypervisor or the firmware']
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -80,16 +98,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import tunable
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "sysctls": {"type": "dict", "default": {}},
-            "governor": {"type": "str", "default": ""},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    carry_out(module, lambda: tunables.compare(params["sysctls"], params["governor"], params["state"]))
+    carry_out(AnsibleModule(argument_spec=tunables.CONCERN.argument_spec(), supports_check_mode=True), tunables.CONCERN)
 
 
 if __name__ == "__main__":

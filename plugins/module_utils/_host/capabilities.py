@@ -7,26 +7,32 @@ did not change. Its layout, little-endian words: magic (revision in the top byte
 and inheritable, one pair in revision 1 and two pairs from revision 2 on; revision 3 adds the uid that is root in the
 user namespace it is valid for (linux/capability.h: struct vfs_cap_data, struct vfs_ns_cap_data).
 
-    differences = compare(Manifest.load(), "wine_nspa", [("/usr/lib/wine/wineserver64", "cap_sys_nice+ep")])
-    with Manifest.change() as manifest:
-        apply(manifest, compare(manifest, "wine_nspa", wanted))
+A file is known by its device, inode and time of change as well as by its path: one that was replaced after it was
+looked at is not touched.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import os
 import re
 import struct
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 
 KIND = "capabilities"
 ATTRIBUTE = "security.capability"
+
+_FILE = {"path": {"type": "str", "required": True}, "capabilities": {"type": "str", "required": True}}
+OPTIONS: Dict[str, Any] = {"files": {"type": "list", "elements": "dict", "options": _FILE, "default": []}}
+
 #: Names by bit number (linux/capability.h as of Linux 6.18; CAP_LAST_CAP is 40 since 5.9).
 NAMES = (
     "cap_chown",
@@ -104,36 +110,99 @@ class Capabilities(NamedTuple):
         return f"{text} [rootid={self.rootid}]" if self.rootid else text
 
 
-class Change(NamedTuple):
-    """One file whose capabilities differ; `before` and `after` are the attribute, or None for none.
+class Seen(NamedTuple):
+    """What stood at a path: which file it was (`identity`), and its attribute, or None if it had none."""
 
-    `back`: the role gives the file up; `missing`: it does not exist yet (only in a prediction).
+    identity: Tuple[int, int, int]
+    attribute: Optional[bytes]
+
+
+@dataclass
+class FileChange:
+    """One file whose capabilities differ.
+
+    `seen` is None where the file does not exist yet (only in a prediction); `after` is the attribute, or None for
+    none; `back`: the role gives the file up.
     """
 
     path: str
-    before: Optional[bytes]
+    seen: Optional[Seen]
     after: Optional[bytes]
     back: bool = False
-    missing: bool = False
+
+    @property
+    def before(self) -> Optional[bytes]:
+        """The attribute that it has now."""
+        return self.seen.attribute if self.seen else None
 
 
-class Differences(NamedTuple):
-    """What `apply` would do.
+@dataclass
+class CapabilitiesChange:
+    """What differs between the programs and what is wanted.
 
     `forget`: given up, and nothing to put back; `settle`: set as wanted by a run that was then interrupted;
     `litter`: left of the manifest by an interrupted run.
     """
 
     role: str
-    changes: List[Change]
-    forget: List[str]
-    settle: List[Tuple[str, bytes]]
-    warnings: List[str]
-    litter: List[str]
+    files: List[FileChange] = field(default_factory=list)
+    forget: List[str] = field(default_factory=list)
+    settle: List[Tuple[str, bytes]] = field(default_factory=list)
+    warnings: List[str] = field(default_factory=list)
+    litter: List[str] = field(default_factory=list)
 
     @property
-    def any(self) -> bool:
-        return bool(self.changes or self.forget or self.settle or self.litter)
+    def changed(self) -> bool:
+        """Whether anything differs, traces of an interrupted run included."""
+        return bool(self.files or self.forget or self.settle or self.litter)
+
+    def apply(self, manifest: Manifest) -> None:
+        """Set what differs. Raises CapabilityError, with nothing changed if a program is not the one looked at."""
+        with contextlib.ExitStack() as stack:
+            opened = [(item, stack.enter_context(_opened(item))) for item in self.files]
+            ours = [(item, item.after) for item in self.files if item.after is not None and not item.back]
+            for item, attribute in ours:
+                entry = manifest.get(KIND, item.path)
+                before = None if item.before is None else item.before.hex()
+                # Until it is set, both the old and the new one are ours.
+                still = [before] if entry is not None and before in entry["set"] else []
+                manifest.record(KIND, item.path, self.role, before, set=[*still, attribute.hex()])
+            if ours:
+                manifest.save()
+            for item, descriptor in opened:
+                _write(item, descriptor)
+        for path, attribute in [(item.path, attribute) for item, attribute in ours] + self.settle:
+            manifest.record(KIND, path, self.role, None, set=[attribute.hex()])
+        for path in [item.path for item in self.files if item.back] + self.forget:
+            manifest.forget(KIND, path)
+        manifest.save()
+
+    def result(self) -> Dict[str, Any]:
+        """What the module returns."""
+        return {
+            "changed_files": [item.path for item in self.files],
+            "changes": [
+                {
+                    "path": item.path,
+                    "before": text_of(item.before),
+                    "after": text_of(item.after),
+                    "missing": item.seen is None,
+                }
+                for item in self.files
+            ],
+        }
+
+    def diff(self) -> List[Dict[str, str]]:
+        """The capabilities of each program, in the form of Ansible's --diff."""
+        return [
+            {
+                "before_header": f"{item.path} (capabilities)",
+                "after_header": f"{item.path} (capabilities)",
+                "before": f"{text_of(item.before)}\n" if item.before is not None else "",
+                "after": f"{text_of(item.after)}\n" if item.after is not None else "",
+            }
+            for item in self.files
+        ]
 
 
 # -- text and attribute
@@ -199,12 +268,19 @@ def encode(wanted: Capabilities) -> bytes:
 
 def read(path: str) -> Optional[bytes]:
     """The attribute of a file, or None if it has none. Raises OSError."""
+    return look(path).attribute
+
+
+def look(path: str) -> Seen:
+    """Which file stands at a path, and its attribute. Raises OSError."""
+    info = os.lstat(path)
     try:
-        return os.getxattr(path, ATTRIBUTE, follow_symlinks=False)
+        attribute: Optional[bytes] = os.getxattr(path, ATTRIBUTE, follow_symlinks=False)
     except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return None
-        raise
+        if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+            raise
+        attribute = None
+    return Seen(_identity(info), attribute)
 
 
 def text_of(attribute: Optional[bytes]) -> str:
@@ -217,95 +293,54 @@ def text_of(attribute: Optional[bytes]) -> str:
         return f"unknown ({attribute.hex()})"
 
 
-# -- comparing and applying
+# -- comparing
 
 
-def compare(manifest: Manifest, role: str, wanted: Sequence[Tuple[str, str]], predict: bool = False) -> Differences:
-    """What differs from `wanted`, pairs of a path (or glob) and a capability text; none: give back all of the role.
+def compare(manifest: Manifest, role: str, wanted: Optional[Mapping[str, Any]], purpose: Purpose) -> CapabilitiesChange:
+    """Compare the programs with what is wanted.
 
-    predict: as in check mode, where a missing file may belong to a package that an earlier task would install.
-    Raises CapabilityError, with nothing changed, for whatever forbids to go on.
+    A file that does not exist is an error only when it is to be applied: it may belong to a package that an earlier
+    task would install.
+
+    :param wanted: ``files``, dictionaries with ``path`` (or a pattern) and ``capabilities``, a text.
+    :raises CapabilityError: with nothing changed, for whatever forbids to go on.
     """
-    files: Dict[str, bytes] = {}
+    change = CapabilitiesChange(role=role, litter=manifest.litter())
+    files: Dict[str, Tuple[Seen, bytes]] = {}
     missing: Dict[str, bytes] = {}
-    for pattern, text in wanted:
+    for item in wanted["files"] if wanted is not None else []:
+        pattern, text = item["path"], item["capabilities"]
         attribute = encode(parse(text))
         found = _files(pattern)
-        if not found and not predict:
+        if not found and purpose is Purpose.APPLY:
             raise CapabilityError(
                 f"{pattern} does not exist on this host, and {text} was wanted on it. "
                 f"Install the package that brings it first, or correct the path."
             )
-        target = files if found else missing
-        for path in found or [pattern]:
-            if target.setdefault(path, attribute) != attribute:
+        if not found:
+            missing[pattern] = attribute
+        for path, seen in found.items():
+            if files.setdefault(path, (seen, attribute))[1] != attribute:
                 raise CapabilityError(f"{path} is in the list twice, with different capabilities.")
-    changes = [Change(path, None, attribute, missing=True) for path, attribute in missing.items()]
-    settle = []
-    for path, attribute in files.items():
+    change.files = [FileChange(path, None, attribute) for path, attribute in missing.items()]
+    for path, (seen, attribute) in files.items():
         entry = manifest.get(KIND, path)
         if entry is not None and entry["owner"] != role:
             raise CapabilityError(
                 f"The capabilities of {path} are wanted by {role} and belong to {entry['owner']}. "
                 f"Let only one of them manage it."
             )
-        current = read(path)
-        if not _same(current, attribute):
-            changes.append(Change(path, current, attribute))
+        if not _same(seen.attribute, attribute):
+            change.files.append(FileChange(path, seen, attribute))
         elif entry is not None and entry["set"] != [attribute.hex()]:
-            settle.append((path, attribute))
-    back, forget, warnings = _to_give_back(manifest.owned(KIND, role), files)
-    return Differences(role, changes + back, forget, settle, warnings, manifest.litter())
+            change.settle.append((path, attribute))
+    for path, entry in sorted(manifest.owned(KIND, role).items()):
+        if path not in files:
+            _put_back(path, entry, change)
+    return change
 
 
-def apply(manifest: Manifest, differences: Differences) -> None:
-    """Make the differences go away; `manifest` comes from `Manifest.change`. Raises CapabilityError."""
-    ours = [(change, change.after) for change in differences.changes if change.after is not None and not change.back]
-    for change, attribute in ours:
-        entry = manifest.get(KIND, change.path)
-        before = None if change.before is None else change.before.hex()
-        # Until it is set, both the old and the new one are ours.
-        still = [before] if entry is not None and before in entry["set"] else []
-        manifest.record(KIND, change.path, differences.role, before, set=[*still, attribute.hex()])
-    if ours:
-        manifest.save()
-    for change in differences.changes:
-        _write(change.path, change.after)
-    for path, attribute in [(change.path, attribute) for change, attribute in ours] + differences.settle:
-        manifest.record(KIND, path, differences.role, None, set=[attribute.hex()])
-    for path in [change.path for change in differences.changes if change.back] + differences.forget:
-        manifest.forget(KIND, path)
-    manifest.save()
-
-
-def result(differences: Differences) -> Dict[str, Any]:
-    """What a module returns about the differences."""
-    return {
-        "changed": differences.any,
-        "changed_files": [change.path for change in differences.changes],
-        "changes": [
-            {
-                "path": change.path,
-                "before": text_of(change.before),
-                "after": text_of(change.after),
-                "missing": change.missing,
-            }
-            for change in differences.changes
-        ],
-    }
-
-
-def diff(differences: Differences) -> List[Dict[str, str]]:
-    """The differences in the form of Ansible's --diff."""
-    return [
-        {
-            "before_header": f"{change.path} (capabilities)",
-            "after_header": f"{change.path} (capabilities)",
-            "before": f"{text_of(change.before)}\n" if change.before is not None else "",
-            "after": f"{text_of(change.after)}\n" if change.after is not None else "",
-        }
-        for change in differences.changes
-    ]
+CONCERN = Concern("file_capabilities", OPTIONS, compare)
 
 
 # -- details
@@ -350,60 +385,62 @@ def _same(one: Optional[bytes], other: Optional[bytes]) -> bool:
         return one == other
 
 
-def _to_give_back(
-    owned: Dict[str, Dict[str, Any]], keep: Dict[str, bytes]
-) -> Tuple[List[Change], List[str], List[str]]:
-    """What has to be put back, what only has to be forgotten, and warnings."""
-    changes, forget, warnings = [], [], []
-    for path in sorted(set(owned) - set(keep)):
-        entry = owned[path]
-        before = None if entry["before"] is None else bytes.fromhex(entry["before"])
-        try:
-            current = read(path)
-        except FileNotFoundError:
-            forget.append(path)
-            continue
-        except OSError as error:
-            raise CapabilityError(f"The capabilities of {path} cannot be read: {error.strerror}.") from error
-        if _same(current, before) or current is None:
-            # None although we set some: a package upgrade replaced the file.
-            forget.append(path)
-        elif any(_same(current, bytes.fromhex(item)) for item in entry["set"]):
-            changes.append(Change(path, current, before, back=True))
-        else:
-            forget.append(path)
-            warnings.append(
-                f"{path} carries {text_of(current)}, which somebody else set; left as it is. "
-                f"Before this collection it was: {text_of(before) or 'none'}."
-            )
-    return changes, forget, warnings
+def _put_back(path: str, entry: Mapping[str, Any], change: CapabilitiesChange) -> None:
+    """Add to a change what has to be put back of one entry, or only has to be forgotten, with a warning if need be."""
+    before = None if entry["before"] is None else bytes.fromhex(entry["before"])
+    try:
+        seen = look(path)
+    except FileNotFoundError:
+        change.forget.append(path)
+        return
+    except OSError as error:
+        raise CapabilityError(f"The capabilities of {path} cannot be read: {error.strerror}.") from error
+    current = seen.attribute
+    if _same(current, before) or current is None:
+        # None although we set some: a package upgrade replaced the file.
+        change.forget.append(path)
+    elif any(_same(current, bytes.fromhex(item)) for item in entry["set"]):
+        change.files.append(FileChange(path, seen, before, back=True))
+    else:
+        change.forget.append(path)
+        change.warnings.append(
+            f"{path} carries {text_of(current)}, which somebody else set; left as it is. "
+            f"Before this collection it was: {text_of(before) or 'none'}."
+        )
 
 
-def _files(pattern: str) -> List[str]:
+def _files(pattern: str) -> Dict[str, Seen]:
     """The programs that a path or glob means, by their true directory; none if there is nothing at all.
 
     Raises CapabilityError for what cannot carry capabilities.
     """
-    if not pattern.startswith("/"):
+    if not pattern.startswith("/") or "\0" in pattern:
         raise CapabilityError(f"'{pattern}' is not an absolute path.")
-    if not glob.has_magic(pattern):
-        if not os.path.lexists(pattern):
-            return []
-        problem = _problem(Path(pattern))
-        if problem:
-            raise CapabilityError(problem)
-        return [_canonical(pattern)]
-    found = sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
-    programs = [path for path in found if _is_elf(Path(path))]
-    if found and not programs:
-        raise CapabilityError(
-            f"{pattern} matches no program (ELF file), only {', '.join(found)}. {_problem(Path(found[0]))}"
-        )
-    for path in programs:
-        problem = _problem(Path(path))
-        if problem:
-            raise CapabilityError(problem)
-    return sorted({_canonical(path) for path in programs})
+    try:
+        if not glob.has_magic(pattern):
+            return dict([_program(pattern)]) if os.path.lexists(pattern) else {}
+        found = sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
+        programs = [path for path in found if _is_elf(Path(path))]
+        if found and not programs:
+            raise CapabilityError(
+                f"{pattern} matches no program (ELF file), only {', '.join(found)}. {_problem(Path(found[0]))}"
+            )
+        return dict(_program(path) for path in programs)
+    except (OSError, ValueError) as error:
+        raise CapabilityError(f"{pattern} cannot be looked at: {error}. Remedy that, or correct the path.") from error
+
+
+def _program(path: str) -> Tuple[str, Seen]:
+    """One program; what stands there is noted first, so that what is checked after is that one, or is not touched."""
+    seen = look(path)
+    problem = _problem(Path(path))
+    if problem:
+        raise CapabilityError(problem)
+    return _canonical(path), seen
+
+
+def _identity(info: os.stat_result) -> Tuple[int, int, int]:
+    return (info.st_dev, info.st_ino, info.st_ctime_ns)
 
 
 def _canonical(path: str) -> str:
@@ -454,15 +491,52 @@ def _problem_of_script(path: Path) -> str:
     )
 
 
-def _write(path: str, attribute: Optional[bytes]) -> None:
+@contextlib.contextmanager
+def _opened(item: FileChange) -> Iterator[int]:
+    """Open the file that was looked at. Raises CapabilityError if another one stands there now."""
+    with _changing(item.path):
+        try:
+            # Not held up by a pipe that stands there now.
+            descriptor = os.open(item.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOENT, errno.ENXIO):
+                raise
+            raise _replaced(item.path) from error
     try:
-        if attribute is None:
-            os.removexattr(path, ATTRIBUTE, follow_symlinks=False)
-        else:
-            os.setxattr(path, ATTRIBUTE, attribute, follow_symlinks=False)
-    except OSError as error:
-        if attribute is None and error.errno == errno.ENODATA:
+        info = os.fstat(descriptor)
+        if item.seen is None or _identity(info) != item.seen.identity:
+            raise _replaced(item.path)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(item: FileChange, descriptor: int) -> None:
+    with _changing(item.path):
+        if item.after is not None:
+            os.setxattr(descriptor, ATTRIBUTE, item.after)
             return
+        try:
+            os.removexattr(descriptor, ATTRIBUTE)
+        except OSError as error:
+            # Of two hard links to one file, the other one was first.
+            if error.errno != errno.ENODATA:
+                raise
+
+
+def _replaced(path: str) -> CapabilityError:
+    return CapabilityError(
+        f"{path} was replaced or changed while it was looked at, so nothing was changed. "
+        f"Is a package being installed? Wait until that has ended, and run again."
+    )
+
+
+@contextlib.contextmanager
+def _changing(path: str) -> Iterator[None]:
+    """Turn what the kernel says into what to do."""
+    try:
+        yield
+    except OSError as error:
         remedies = {
             errno.ENOTSUP: "Its file system cannot store capabilities; install the program on one that can (ext4, "
             "XFS, Btrfs).",

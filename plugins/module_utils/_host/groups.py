@@ -1,20 +1,38 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A system group and its members."""
+"""A system group and its members.
+
+The manifest has the groups that we made (``groups``, by name) and the users that we put into one (``members``, by
+``group/user``); only these are ever taken out and removed again.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import grp
 import pwd
+import re
+import subprocess
+import time
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import distributions
 
-_OWNER = "rt_limits"
+GROUPS = "groups"
+MEMBERS = "members"
+LOCK_TIMEOUT = 60.0
+"""Seconds to wait for another program that is changing users and groups."""
+
+OPTIONS: Dict[str, Any] = {
+    "group": {"type": "str", "required": True},
+    "members": {"type": "list", "elements": "str", "default": []},
+}
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class GroupError(HostError):
@@ -22,25 +40,81 @@ class GroupError(HostError):
 
 
 @dataclass
-class Plan:
-    """What differs; ``apply`` brings it about."""
+class Accounts:
+    """The users and groups of this machine, and the programs that change them (shadow)."""
 
-    group: str
-    before: Dict[str, List[str]]  #: members in the group database, by group; no key where a group is missing
+    names: distributions.Names = field(default_factory=distributions.names)
+    run: Run = programs.run
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def members(self, group: str) -> Optional[List[str]]:
+        """Return who is listed in a group, an account or not; None where there is no such group."""
+        try:
+            return list(grp.getgrnam(group).gr_mem)
+        except KeyError:
+            return None
+
+    def number(self, group: str) -> Optional[int]:
+        """Return the gid of a group."""
+        try:
+            return grp.getgrnam(group).gr_gid
+        except KeyError:
+            return None
+
+    def primary(self, user: str) -> Optional[int]:
+        """Return the gid of a user's own group; None where there is no such user."""
+        try:
+            return pwd.getpwnam(user).pw_gid
+        except KeyError:
+            return None
+
+    def is_somebodys_own(self, group: str) -> bool:
+        """Whether it is any user's own group."""
+        number = self.number(group)
+        return any(user.pw_gid == number for user in pwd.getpwall())
+
+    def change(self, *command: str) -> None:
+        """Run one of shadow's programs, and wait where another program holds the lock of /etc/group or /etc/passwd."""
+        deadline = self.clock() + LOCK_TIMEOUT
+        while True:
+            done = self.run(*command)
+            if not done.returncode:
+                return
+            said = "; ".join(done.stderr.strip().splitlines()) or f"exit status {done.returncode}"
+            if not re.search(r"cannot lock |existing lock file ", said):
+                raise GroupError(f"'{' '.join(command)}' was refused: {said}. Mend that, and run this again")
+            if self.clock() >= deadline:
+                raise GroupError(
+                    f"Users and groups are being changed by another program for more than {LOCK_TIMEOUT:.0f} seconds "
+                    f"({said}). Wait until it has ended and run this again; if there is none, a file such as "
+                    "/etc/group.lock was left behind: remove it"
+                )
+            self.sleep(1.0)
+
+
+@dataclass
+class GroupChange:
+    """What differs between this machine's groups and what is wanted."""
+
+    role: str
+    accounts: Accounts
+    group: str = ""  #: what is wanted; empty where nothing is
+    before: Dict[str, List[str]] = field(default_factory=dict)  #: members by group; no key where a group is missing
     create: bool = False
     remove: List[str] = field(default_factory=list)
     join: List[str] = field(default_factory=list)
     leave: List[Tuple[str, str]] = field(default_factory=list)  #: (group, user)
-    settled: List[Tuple[str, str]] = field(default_factory=list)  #: manifest entries (kind, key) that are done with
-    manifest: Optional[str] = None
+    forget: List[Tuple[str, str]] = field(default_factory=list)  #: entries of the manifest, (kind, key)
+    warnings: List[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
-        """Whether the machine differs from what is wanted."""
-        return bool(self.create or self.remove or self.join or self.leave or self.settled)
+        """Whether the machine differs from what is wanted, or the manifest has entries that are done with."""
+        return bool(self.create or self.remove or self.join or self.leave or self.forget)
 
     def after(self) -> Dict[str, List[str]]:
-        """Return the members by group as they are after ``apply``."""
+        """Return the members by group as they are after `apply`."""
         found = {
             group: [user for user in users if (group, user) not in self.leave]
             for group, users in self.before.items()
@@ -50,95 +124,124 @@ class Plan:
             found[self.group] = sorted({*found.get(self.group, []), *self.join})
         return found
 
-    def apply(self) -> None:
+    def apply(self, manifest: Manifest) -> None:
         """Make the group, let users join and leave, and note it in the manifest first."""
-        with Manifest.change(self.manifest) as manifest:
-            if self.create:
-                manifest.record("groups", self.group, _OWNER, before=None)
-                manifest.save()
-                _run("groupadd", "--system", self.group)
-            for user in self.join:
-                manifest.record("members", f"{self.group}/{user}", _OWNER, before=None)
-                manifest.save()
-                _run("gpasswd", "--add", user, self.group)
-            for group, user in self.leave:
-                _run("gpasswd", "--delete", user, group)
-            for group in self.remove:
-                _run("groupdel", group)
-            for kind, key in self.settled:
-                manifest.forget(kind, key)
+        # No program sees an option where a name is meant: names with a leading minus are refused, and -- ends options.
+        if self.create:
+            manifest.record(GROUPS, self.group, self.role, before=None)
             manifest.save()
+            self.accounts.change("groupadd", "--system", "--", self.group)
+        for user in self.join:
+            manifest.record(MEMBERS, f"{self.group}/{user}", self.role, before=None)
+        if self.join:
+            manifest.save()
+        for user in self.join:
+            self.accounts.change("gpasswd", f"--add={user}", "--", self.group)
+        for group, user in self.leave:
+            self.accounts.change("gpasswd", f"--delete={user}", "--", group)
+        for group in self.remove:
+            self.accounts.change("groupdel", "--", group)
+        for kind, key in self.forget:
+            manifest.forget(kind, key)
+        manifest.save()
 
     def result(self) -> Dict[str, Any]:
         """Return what the module reports."""
+        return {
+            "members": self.after().get(self.group, []),
+            "relogin": sorted({*self.join, *(user for _group, user in self.leave)}),
+        }
+
+    def diff(self) -> List[Dict[str, str]]:
+        """Return the members of each group before and after."""
         texts = [
             "".join(f"{group}: {', '.join(sorted(users))}\n" for group, users in sorted(state.items()))
             for state in (self.before, self.after())
         ]
-        return {
-            "changed": self.changed,
-            "members": self.after().get(self.group, []),
-            "relogin": sorted({*self.join, *(user for _group, user in self.leave)}),
-            "diff": {"before": texts[0], "after": texts[1], "before_header": "groups", "after_header": "groups"},
-        }
+        return [{"before": texts[0], "after": texts[1], "before_header": "groups", "after_header": "groups"}]
 
 
-def compare(group: str, wanted: Optional[List[str]], manifest: Optional[str] = None) -> Plan:
-    """Compare the group with what is wanted; changes nothing.
+def compare(
+    manifest: Manifest,
+    role: str,
+    wanted: Optional[Mapping[str, Any]],
+    purpose: Purpose,
+    accounts: Optional[Accounts] = None,
+) -> GroupChange:
+    """Compare the group with what is wanted. What the role did to other groups earlier is to be put back.
 
-    What this collection did to other groups earlier is taken back too.
-
-    :param group: the group's name.
-    :param wanted: the users who must be in it, or None to take back what this collection did.
-    :raises GroupError: when a user does not exist.
+    :param wanted: ``group``, its name, and ``members``, the users who must be in it.
+    :raises GroupError: when a name cannot be one, or a user does not exist.
     """
-    owned = Manifest.load(manifest)
-    ours = {key: tuple(key.split("/", 1)) for key in owned.owned("members", _OWNER)}
-    made = list(owned.owned("groups", _OWNER))
-    plan = Plan(group, {}, manifest=manifest)
-    for name in {group, *made, *(item[0] for item in ours.values())}:
-        with contextlib.suppress(KeyError):
-            plan.before[name] = list(grp.getgrnam(name).gr_mem)
+    change = GroupChange(role=role, accounts=accounts or Accounts())
+    ours = {key: tuple(key.split("/", 1)) for key in manifest.owned(MEMBERS, role)}
+    made = list(manifest.owned(GROUPS, role))
+    users: List[str] = []
     if wanted is not None:
-        _must_exist(wanted)
-        plan.create = group not in plan.before
-        inside = {*plan.before.get(group, []), *_by_primary_group(group)}
-        plan.join = [user for user in wanted if user not in inside]
+        change.group, users = wanted["group"], list(dict.fromkeys(wanted["members"]))
+        _check_names(change.group, users, change.accounts)
+    for name in {change.group, *made, *(item[0] for item in ours.values())} - {""}:
+        members = change.accounts.members(name)
+        if members is not None:
+            change.before[name] = members
+    if wanted is not None:
+        change.create = change.group not in change.before
+        change.join = [user for user in users if not _is_in(change, user)]
+        _check_owners(manifest, change)
     for key, (name, user) in ours.items():
-        if wanted is not None and name == group and user in wanted:
+        if name == change.group and user in users:
             continue
-        plan.settled.append(("members", key))
-        if user in plan.before.get(name, []):
-            plan.leave.append((name, user))
+        change.forget.append((MEMBERS, key))
+        if user in change.before.get(name, []):
+            change.leave.append((name, user))
     for name in made:
-        if wanted is not None and name == group:
+        if name == change.group:
             continue
-        plan.settled.append(("groups", name))
-        others = {user for user in plan.before.get(name, []) if (name, user) not in plan.leave}
-        if name in plan.before and not others and not _by_primary_group(name):
-            plan.remove.append(name)
-    return plan
+        change.forget.append((GROUPS, name))
+        if name not in change.before:
+            continue
+        others = [user for user in change.before[name] if (name, user) not in change.leave]
+        if others:
+            change.warnings.append(f"the group {name} stays: others are in it now ({', '.join(sorted(others))})")
+        elif change.accounts.is_somebodys_own(name):
+            change.warnings.append(f"the group {name} stays: it is a user's own group now")
+        else:
+            change.remove.append(name)
+    return change
 
 
-def _by_primary_group(group: str) -> List[str]:
-    try:
-        number = grp.getgrnam(group).gr_gid
-    except KeyError:
-        return []
-    return [user.pw_name for user in pwd.getpwall() if user.pw_gid == number]
+CONCERN = Concern("group_members", OPTIONS, compare)
 
 
-def _must_exist(users: List[str]) -> None:
+def _is_in(change: GroupChange, user: str) -> bool:
+    if user in change.before.get(change.group, []):
+        return True
+    return not change.create and change.accounts.primary(user) == change.accounts.number(change.group)
+
+
+def _check_names(group: str, users: List[str], accounts: Accounts) -> None:
+    """Check all names before anything is changed, by the distribution's rule, and that the users exist."""
+    rule = accounts.names
+    for name in (group, *users):
+        if rule.problem(name):
+            raise GroupError(rule.problem(name))
+    if accounts.members(group) is None and rule.problem_of_new(group):
+        raise GroupError(rule.problem_of_new(group))
     for user in users:
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
+        if accounts.primary(user) is None:
             raise GroupError(
-                f"this machine has no user '{user}': mend the name, or create the user first (adduser {user})"
-            ) from None
+                f"this machine has no user '{user}': mend the name, create the user first (adduser {user}), or, if the "
+                "account is gone for good, take it out of the list"
+            )
 
 
-def _run(*command: str) -> None:
-    done = programs.run(*command)
-    if done.returncode:
-        raise GroupError(f"{' '.join(command)} failed: {done.stderr.strip() or done.returncode}")
+def _check_owners(manifest: Manifest, change: GroupChange) -> None:
+    """Refuse to make again what belongs to another role: when that one goes, so would ours."""
+    made = [(GROUPS, change.group)] if change.create else []
+    for kind, key in [*made, *((MEMBERS, f"{change.group}/{user}") for user in change.join)]:
+        entry = manifest.get(kind, key)
+        if entry is not None and entry["owner"] != change.role:
+            raise GroupError(
+                f"{key} ({kind}) is wanted by {change.role} and belongs to {entry['owner']}. "
+                "Let only one of them manage it"
+            )

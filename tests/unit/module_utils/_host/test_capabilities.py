@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Callable, Iterator, List, Optional
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.host import Host, killed_at, tree
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.capabilities import (
@@ -28,8 +30,9 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host.capabilities i
     text_of,
 )
 
-NICE = 1 << NAMES.index("cap_sys_nice")
-RAW = 1 << NAMES.index("cap_net_raw")
+#: By their numbers in linux/capability.h, and not as our own table has them.
+NICE, RAW = 1 << 23, 1 << 13
+HEADER = Path("/usr/include/linux/capability.h")
 SHOWN = "cap_sys_nice=ep"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to set capabilities")
@@ -118,7 +121,40 @@ def test_what_makes_no_sense_is_said_not_guessed(attribute: bytes) -> None:
         assert text_of(attribute) == str(capabilities)
 
 
-# -- the same as libcap
+def test_all_means_all_that_this_kernel_knows() -> None:
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
+    assert parse("all=ep").permitted == sum(1 << number for number in range(last + 1))
+    assert parse("=ep") == parse("all=ep")
+
+
+# -- the same as the kernel's header and libcap
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason=f"needs {HEADER} (linux-libc-dev)")
+def test_every_capability_has_the_kernels_number() -> None:
+    defined = re.findall(r"^#define (CAP_[A-Z_]+)\s+([0-9]+)$", HEADER.read_text(encoding="utf-8"), re.MULTILINE)
+    numbers = {name.lower(): int(number) for name, number in defined}
+    # The header may be older, or younger, than our table.
+    assert len(numbers) > 35
+    assert {name: NAMES.index(name) for name in numbers if name in NAMES} == {
+        name: number for name, number in numbers.items() if number < len(NAMES)
+    }
+
+
+def test_the_bits_are_where_the_kernel_reads_them() -> None:
+    for number in (0, 1, 22, 23, 24, 31, 32, 33, 39, 40):
+        low, high = (1 << number) & 0xFFFFFFFF, (1 << number) >> 32
+        attribute = b"".join(word.to_bytes(4, "little") for word in (0x02000001, low, 0, high, 0))
+        assert encode(parse(f"{NAMES[number]}=ep")) == encode(parse(f"cap_{number}=ep")) == attribute
+        assert text_of(attribute) == f"{NAMES[number]}=ep"
+
+
+@needs_root
+@needs_libcap
+def test_libcap_gives_every_name_the_same_bit(program: Path) -> None:
+    for name in NAMES:
+        subprocess.run(["setcap", f"{name}=ep", str(program)], check=True)
+        assert decode(capabilities.read(str(program)) or b"") == parse(f"{name}=ep"), name
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +204,10 @@ def _why(text: str) -> str:
 @needs_libcap
 @settings(max_examples=30, deadline=None)
 @given(carried)
-def test_getcap_reads_what_is_written(program: Path, capabilities: Capabilities) -> None:
-    os.setxattr(program, capabilities.ATTRIBUTE, encode(capabilities))
+def test_getcap_reads_what_is_written(program: Path, wanted: Capabilities) -> None:
+    os.setxattr(program, capabilities.ATTRIBUTE, encode(wanted))
     shown = subprocess.run(["getcap", str(program)], capture_output=True, encoding="utf-8", check=True).stdout
-    assert parse(shown[len(str(program)) :]) == capabilities
+    assert parse(shown[len(str(program)) :]) == wanted
 
 
 # -- the module
@@ -250,12 +286,77 @@ def test_what_a_program_carried_before_comes_back(host: Host, wine: Path) -> Non
 
 
 @needs_root
-def test_a_program_that_leaves_the_list_is_given_back(host: Host, wine: Path) -> None:
+def test_a_program_that_leaves_the_list_is_put_back(host: Host, wine: Path) -> None:
     old, new = wine / "wineserver32", wine / "wineserver64"
     host.run("file_capabilities", role="wine", files=files(old, new))
     done = host.run("file_capabilities", role="wine", files=files(new))
     assert done.result["changed_files"] == [str(old)]
     assert (shown(old), shown(new)) == ("", SHOWN)
+
+
+@needs_root
+def test_every_program_of_the_list_gets_its_own_and_loses_it_again(host: Host, wine: Path) -> None:
+    start = tree(wine)
+    one, other = wine / "wineserver32", wine / "wineserver64"
+    wanted = files(one) + files(other, capabilities="cap_net_raw+ep")
+    host.run("file_capabilities", role="wine", files=wanted)
+    assert (shown(one), shown(other)) == (SHOWN, "cap_net_raw=ep")
+    os.removexattr(other, capabilities.ATTRIBUTE)
+    assert host.run("file_capabilities", role="wine", files=wanted).result["changed_files"] == [str(other)]
+    assert shown(other) == "cap_net_raw=ep"
+    host.run("file_capabilities", role="wine", state="absent")
+    assert tree(wine) == start
+
+
+@needs_root
+def test_two_hard_links_to_one_program_are_set_and_put_back(host: Host, wine: Path) -> None:
+    start = tree(wine)
+    (wine / "linked").hardlink_to(wine / "wineserver64")
+    host.run("file_capabilities", role="wine", files=files(wine / "wineserver64", wine / "linked"))
+    assert shown(wine / "linked") == SHOWN
+    assert host.run("file_capabilities", role="wine", state="absent").code == 0
+    (wine / "linked").unlink()
+    assert tree(wine) == start
+
+
+def replaced_by_a_program(server: Path) -> None:
+    shutil.copy("/bin/true", server.with_name("new"))
+    server.with_name("new").rename(server)
+
+
+def replaced_in_the_same_inode(server: Path) -> None:
+    server.unlink()
+    shutil.copy("/bin/true", server)
+
+
+def replaced_by_a_symlink(server: Path) -> None:
+    server.unlink()
+    server.symlink_to("/bin/true")
+
+
+def replaced_by_a_pipe(server: Path) -> None:
+    server.unlink()
+    os.mkfifo(server)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "replace",
+    [replaced_by_a_program, replaced_in_the_same_inode, replaced_by_a_symlink, replaced_by_a_pipe, Path.unlink],
+)
+def test_a_program_that_is_replaced_between_two_looks_is_not_touched(
+    tmp_path: Path, wine: Path, replace: Callable[[Path], None]
+) -> None:
+    state = str(tmp_path / "state/x/manifest.json")
+    first, server = wine / "wineserver32", wine / "wineserver64"
+    with Manifest.change(state) as manifest:
+        change = capabilities.compare(manifest, "wine", {"files": files(first, server)}, Purpose.APPLY)
+        replace(server)
+        with pytest.raises(CapabilityError, match="wineserver64 was replaced or changed while it was looked at"):
+            change.apply(manifest)
+    assert shown(first) == ""
+    assert capabilities.read("/bin/true") is None
+    assert not Path(state).exists()
 
 
 @needs_root
@@ -288,6 +389,7 @@ def test_what_somebody_else_set_since_is_left_and_named(host: Host, wine: Path) 
 def test_a_pattern_means_the_programs_it_matches(host: Host, wine: Path) -> None:
     done = host.run("file_capabilities", role="wine", files=files(wine / "wineserver*"))
     assert done.result["changed_files"] == [str(wine / "wineserver32"), str(wine / "wineserver64")]
+    assert [shown(wine / name) for name in ("wineserver32", "wineserver64")] == [SHOWN] * 2, "not the first one alone"
     refused = host.run("file_capabilities", role="wine", files=files(wine / "wineserver-*"))
     assert "matches no program" in refused.message
     assert "wineserver64" in refused.message
@@ -345,6 +447,9 @@ def test_bad_input_is_named(host: Host, wine: Path) -> None:
     server = wine / "wineserver64"
     assert "'cap_sys_nicer' in 'cap_sys_nicer+ep'" in refusal(host, server, "cap_sys_nicer+ep")
     assert "is not an absolute path" in refusal(host, Path("wineserver64"))
+    for pattern in ("/**x", "/bin/tr\0ue", "/[", f"/{'x' * 5000}"):
+        refused = host.run("file_capabilities", role="wine", files=files(Path(pattern)))
+        assert pattern.replace("\0", "") in refused.message.replace("\0", "")
     twice = files(server) + files(server, capabilities="cap_net_raw+ep")
     assert "twice, with different capabilities" in host.run("file_capabilities", role="wine", files=twice).message
 
@@ -407,11 +512,11 @@ def test_killed_at_any_step_both_ways_are_still_open(tmp_path: Path, doing: Opti
     shutil.copy("/bin/true", server)
 
     def run(text: Optional[str]) -> None:
-        wanted = [(str(server), text)] if text else []
+        wanted = {"files": files(server, capabilities=text)} if text else None
         with Manifest.change(state) as manifest:
-            differences = capabilities.compare(manifest, "wine", wanted)
-            if differences.any:
-                capabilities.apply(manifest, differences)
+            change = capabilities.compare(manifest, "wine", wanted, Purpose.APPLY)
+            if change.changed:
+                change.apply(manifest)
 
     for first in (None, "cap_sys_nice+ep"):
         for step in range(1, 200):
