@@ -9,12 +9,14 @@ import resource
 import signal
 import stat
 import subprocess
+from errno import EIO, ENOSPC, EROFS
 from pathlib import Path
 from typing import Callable, Dict, List, Optional
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.faults import failing_at
 from support.host import Host, killed_at, tree
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
@@ -182,8 +184,9 @@ def test_what_somebody_else_wrote_is_not_replaced_unasked(place: Place) -> None:
     (place.etc / "y.conf").symlink_to("x.conf")
     start = tree(place.etc.parent.parent)
     for name in ("x.conf", "y.conf"):
-        with pytest.raises(HostFileError, match=rf"{name} is there already .*replace: true"):
+        with pytest.raises(HostFileError, match=rf"{name} is there already.* move it away") as refused:
             place.present("a", {"new.conf": "new\n", name: "ours\n"})
+        assert "replace" not in str(refused.value)
     assert tree(place.etc.parent.parent) == {**start, "state": tree(place.etc.parent.parent)["state"]}
 
 
@@ -303,7 +306,7 @@ def test_who_does_not_exist_is_refused_and_predicted(place: Place) -> None:
         with pytest.raises(HostFileError, match=f"{option} 'nobody-of-this-name' does not exist"):
             files.compare(Manifest.load(place.path), "a", wanted)
         differences = files.compare(Manifest.load(place.path), "a", wanted, predict=True)
-        assert files.result(differences)["changes"][0]["after"][option] == "nobody-of-this-name"
+        assert differences.result()["changes"][0]["after"][option] == "nobody-of-this-name"
 
 
 # -- killed, and out of space
@@ -389,14 +392,66 @@ def test_an_immutable_file_is_named_and_the_rest_can_go_on(place: Place) -> None
     if subprocess.run(["chattr", "+i", str(original)], check=False, capture_output=True).returncode:
         pytest.skip("this file system has no immutable files")
     try:
-        with pytest.raises(HostFileError, match=r"x\.conf cannot be written: Operation not permitted.*immutable"):
-            place.present("a", {"x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
+        with pytest.raises(
+            HostFileError, match=r"x\.conf cannot be written: Operation not permitted.*immutable"
+        ) as named:
+            place.present("a", {"deep/a.conf": "a\n", "x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
+        assert f"In place already: {place.etc}/deep/a.conf." in str(named.value)
+        assert sorted(tree(place.etc)) == ["deep", "deep/a.conf", "x.conf"]
+        with pytest.raises(HostFileError, match=r"immutable.* Nothing was changed\."):
+            place.present("a", {"deep/a.conf": "a\n", "x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
+        place.absent("a")
+        assert tree(place.etc) == start
+        assert not place.state.exists()
     finally:
         subprocess.run(["chattr", "-i", str(original)], check=True)
     place.present("a", {"x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
     assert (place.etc / "x.conf").read_text() == "ours\n"
+    subprocess.run(["chattr", "+i", str(original)], check=True)
+    try:
+        with pytest.raises(HostFileError, match=r"x\.conf cannot be written: Operation not permitted"):
+            place.absent("a")
+        assert not [name for name in tree(place.etc) if ".nspa-proaudio" in name]
+    finally:
+        subprocess.run(["chattr", "-i", str(original)], check=True)
     place.absent("a")
     assert tree(place.etc) == start
+
+
+@pytest.mark.parametrize(("code", "lasting"), [(EIO, False), (ENOSPC, True), (EROFS, True)])
+@pytest.mark.parametrize(("done", "doing"), [({}, FIRST), (FIRST, SECOND), (FIRST, {})])
+def test_whatever_the_disk_refuses_is_named_and_nothing_is_lost(
+    memory: Path, done: Dict[str, str], doing: Dict[str, str], code: int, lasting: bool
+) -> None:
+    for step in range(1, 2000):
+        (memory / str(step)).mkdir()
+        place = Place(memory / str(step))
+        put(place.etc / "x.conf", "before\n")
+        (place.etc / "l.conf").symlink_to("x.conf")
+        os.utime(place.etc / "l.conf", ns=(LONG_AGO, LONG_AGO), follow_symlinks=False)
+        start = tree(place.etc)
+        place.present("a", done, replace=True)
+        middle = tree(place.etc)
+        fault = failing_at(step, code, memory, lambda place=place: place.present("a", doing, replace=True), lasting)
+        if fault.message:
+            assert os.strerror(code) in fault.message
+            assert str(memory) in fault.message
+        elif not lasting:
+            # Where the fault met something that is nice to have, all was done nevertheless.
+            assert {name: (place.etc / name).read_text() for name in doing} == doing
+        if "Nothing was changed" in fault.message and not lasting:
+            assert tree(place.etc) == middle
+        place.present("a", doing, replace=True)
+        assert {name: (place.etc / name).read_text() for name in doing} == doing
+        assert not [name for name in tree(place.etc) if ".nspa-proaudio" in name]
+        assert not place.differs("a", doing)
+        place.absent("a")
+        assert tree(place.etc) == start, f"step {step}: {fault.message}"
+        assert not place.state.exists(), f"step {step}: {fault.message}"
+        if not fault.hit:
+            assert step > 20
+            return
+    raise AssertionError("never came to its end")
 
 
 # -- any history
@@ -490,10 +545,11 @@ def test_the_module_predicts_what_it_then_does(host: Host, tmp_path: Path) -> No
     assert done.result["changed_files"] == [str(etc / "x.conf"), str(etc / "deep/y.conf")]
     assert [change["action"] for change in done.result["changes"]] == ["updated", "created"]
     assert done.result["changes"][0]["before"]["mode"] == "0600"
-    assert [(item["before"], item["after"]) for item in done.result["diff"] if isinstance(item["before"], str)] == [
+    assert [(item["before"], item["after"]) for item in done.result["diff"]][::2] == [
         ("before\n", "ours\n"),
         ("", "y\n"),
     ]
+    assert done.result["diff"][1]["before"].startswith("mode: 0600\n")
     again = host.run("host_files", role="a", files=files)
     assert (again.changed, again.result["diff"]) == (False, [])
 
@@ -502,7 +558,7 @@ def test_the_module_predicts_what_it_then_does(host: Host, tmp_path: Path) -> No
     assert tree(tmp_path) == middle
     done = host.run("host_files", role="a", state="absent")
     assert predicted.result == done.result
-    assert [change["action"] for change in done.result["changes"]] == ["removed", "restored"]
+    assert [change["action"] for change in done.result["changes"]] == ["removed", "put back"]
     assert tree(tmp_path) == {**start, "state": tree(tmp_path)["state"]}
     assert not host.run("host_files", role="a", state="absent").changed
 
@@ -533,9 +589,9 @@ def test_a_validator_that_is_not_installed_yet(host: Host, tmp_path: Path) -> No
     file = entry(tmp_path / "etc/x", "x\n", validate="no-such-checker %s")
     predicted = host.run("host_files", check=True, role="a", files=[file])
     assert predicted.changed
-    assert "no-such-checker is not on this host" in str(predicted.result["warnings"])
+    assert "no-such-checker is not on this machine" in str(predicted.result["warnings"])
     refused = host.run("host_files", role="a", files=[file])
-    assert "no-such-checker is not on this host. Nothing was changed." in refused.message
+    assert "no-such-checker is not on this machine. Nothing was changed." in refused.message
     assert not (tmp_path / "etc/x").exists()
 
 
