@@ -180,6 +180,8 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
     predict: as in check mode, where an owner or group that does not exist yet may be made by an earlier task;
     otherwise that is an error. Raises HostFileError (with nothing changed) for whatever forbids to go on.
     """
+    if not role or not role.isprintable():
+        raise HostFileError(f"{role!r} is no name for a set of files: use that of the role.")
     _check_paths(wanted)
     changes: List[PathChange] = []
     unfinished = {}
