@@ -118,14 +118,23 @@ KINDS: Dict[str, Kind] = {
     "packages": Kind(
         _name,
         {"before": _either(_nothing, _package), "version": _text},
-        {"asked": _flag, "marked": _flag, "also": _list(_name), "sha256": _sha256},
+        {
+            "asked": _flag,
+            "marked": _flag,
+            "leaving": _flag,
+            "also": _list(_name),
+            "sha256": _sha256,
+            "release": _name,
+        },
     ),
     "packages_before": Kind(_name, {"before": _blob}),
     "capabilities": Kind(_path, {"before": _either(_nothing, _hex), "set": _list(_hex)}),
     "groups": Kind(_name, {"before": _nothing}),
     "members": Kind(_member, {"before": _nothing}),
     # The value that each file of /proc/sys or /sys held.
-    "tunables": Kind(_name, {"before": _map(_path, _text)}),
+    "tunables": Kind(_name, {"before": _map(_path, _text)}, {"set": _list(_text)}),
+    # A boot menu that has yet to be made anew.
+    "boot_menu": Kind(_name, {"before": _nothing}),
     "wants": Kind(_name, {"before": _nothing, "arguments": _blob}),
 }
 

@@ -394,13 +394,21 @@ GOOD = {
     "directories": {"/etc/d": {"owner": "a", "before": None}},
     "packages": {
         "a": {"owner": "a", "before": None, "version": "1", "asked": True, "also": ["b"], "marked": False},
-        "b": {"owner": "a", "before": {"version": "0", "remains": False, "auto": True}, "version": "1"},
+        "b": {
+            "owner": "a",
+            "before": {"version": "0", "remains": False, "auto": True},
+            "version": "1",
+            "sha256": "a" * 64,
+            "leaving": True,
+            "release": "trixie-backports",
+        },
     },
     "packages_before": {"a": {"owner": "a", "before": {"blob": "a" * 64}}},
     "capabilities": {"/usr/bin/x": {"owner": "a", "before": None, "set": ["0100"]}},
     "groups": {"audio": {"owner": "a", "before": None}},
     "members": {"audio/me": {"owner": "a", "before": None}},
-    "tunables": {"vm.swappiness": {"owner": "a", "before": {"/proc/sys/vm/swappiness": "60"}}},
+    "tunables": {"vm.swappiness": {"owner": "a", "before": {"/proc/sys/vm/swappiness": "60"}, "set": ["10"]}},
+    "boot_menu": {"boot_params": {"owner": "boot_params", "before": None}},
     "wants": {"host_files/a": {"owner": "a", "before": None, "arguments": {"blob": "a" * 64}}},
 }
 JUNK = (None, True, -1, 2**64, 10**400, 1.5, "", "\0", "../x", [], {}, [[]], {"blob": "../../etc/passwd"}, ["x", 5])
