@@ -188,78 +188,14 @@ kept_edits:
   sample: [{path: /etc/x.conf, copy: /var/lib/nspa-proaudio/kept/20260102T030405Z/etc/x.conf}]
 """
 
-import re
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
-from ansible_collections.nspa.proaudio.plugins.module_utils._files.files import HostFileError, Wanted
-
-COMMON = {
-    "mode": {"type": "raw", "default": "0644"},
-    "owner": {"type": "str", "default": "root"},
-    "group": {"type": "str", "default": "root"},
-    "validate": {"type": "str"},
-    "replace": {"type": "bool", "default": False},
-    "block": {"type": "bool", "default": False},
-}
-FILE = dict(COMMON, path={"type": "path", "required": True}, content={"type": "str", "required": True})
-TEMPLATE = dict(COMMON, src={"type": "str", "required": True}, dest={"type": "path", "required": True})
-
-
-def wanted(item):
-    """One entry of `files` as the library wants it. Raises HostFileError."""
-    mode = item["mode"]
-    if not isinstance(mode, str) or not re.match(r"^[0-7]{3,4}$", mode):
-        raise HostFileError(f'{item["path"]}: mode {mode!r} is not a string of octal digits such as "0644"; quote it.')
-    if item["validate"] is not None and "%s" not in item["validate"]:
-        raise HostFileError(f"{item['path']}: validate '{item['validate']}' lacks %s, the place of the file.")
-    return Wanted(
-        item["path"],
-        item["content"].encode("utf-8"),
-        int(mode, 8),
-        item["owner"],
-        item["group"],
-        item["validate"],
-        item["replace"],
-        item["block"],
-    )
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "role": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "files": {"type": "list", "elements": "dict", "options": FILE, "default": []},
-            "templates": {"type": "list", "elements": "dict", "options": TEMPLATE, "default": []},
-        },
-        supports_check_mode=True,
-    )
-    role, present = module.params["role"], module.params["state"] == "present"
-    if module.params["templates"]:
-        module.fail_json(msg="templates are rendered by the action plugin of this module, which did not run.")
-    try:
-        items = [wanted(item) for item in module.params["files"]] if present else []
-        differences = files.compare(Manifest.load(), role, items, predict=module.check_mode)
-        kept_edits, warnings = [], []
-        if differences.any and not module.check_mode:
-            with Manifest.change() as manifest:
-                differences = files.compare(manifest, role, items)
-                files.check(differences)
-                kept_edits = files.apply(manifest, differences)
-        else:
-            warnings = files.check(differences, predict=True)
-    except HostError as error:
-        module.fail_json(msg=str(error))
-    for warning in warnings:
-        module.warn(warning)
-    result = dict(files.result(differences), kept_edits=kept_edits)
-    if module._diff:
-        result["diff"] = files.diff(differences)
-    module.exit_json(**result)
+    carry_out(AnsibleModule(argument_spec=files.CONCERN.argument_spec(), supports_check_mode=True), files.CONCERN)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that a role owns on a host: compare a whole list, put it in place, and take it back.
+"""Files that a role owns on a host: compare a whole list, put it in place, and put back what stood there before.
 
-    differences = compare(Manifest.load(), "rt_limits", wanted)        # reads only
-    check(differences)                                                 # runs the validators, on private copies
+    change = compare(Manifest.load(), "rt_limits", wanted)             # reads only
     with Manifest.change() as manifest:
         apply(manifest, compare(manifest, "rt_limits", wanted))
 
 Order of an `apply`, so that a crash between any two steps leaves something that both a later "present" and a later
-"absent" understand: originals into the manifest, all new contents beside their destinations, renames, restores.
+"absent" understand: validators, others' edits and originals into the manifest, all new contents beside their
+destinations, and then each of them into its place.
 """
 
 from __future__ import annotations
@@ -16,36 +16,46 @@ from __future__ import annotations
 import contextlib
 import errno
 import grp
-import hashlib
 import os
 import pwd
 import re
 import shlex
 import shutil
-import stat
-import subprocess
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import disk, programs
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import (
-    Manifest,
-    ManifestError,
-    sync_directory,
-)
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Entry, Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import block
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import look as shown
+from ansible_collections.nspa.proaudio.plugins.module_utils._files.look import HostFileError, Seen, look, sha256
+from ansible_collections.nspa.proaudio.plugins.module_utils._files.write import place, stage, staged, unstage, writing
+
+#: What the other rooms use.
+__all__ = ["CONCERN", "Differences", "FilesChange", "HostFileError", "Wanted", "apply", "compare", "diff", "look"]
 
 FILES = "files"
 DIRECTORIES = "directories"
-DIFF_LIMIT = 100 * 1024
-"""Bytes of a content that are shown in a diff."""
 VALIDATE_TIMEOUT = 120
 """Seconds that a validator may take."""
-
-
-class HostFileError(HostError):
-    """A file cannot be managed as asked; nothing was changed unless the text says so."""
+_ATTRIBUTES = {
+    "mode": {"type": "raw", "default": "0644"},
+    "owner": {"type": "str", "default": "root"},
+    "group": {"type": "str", "default": "root"},
+    "validate": {"type": "str"},
+    "replace": {"type": "bool", "default": False},
+    "block": {"type": "bool", "default": False},
+}
+_FILE = dict(_ATTRIBUTES, path={"type": "path", "required": True}, content={"type": "str", "required": True})
+_TEMPLATE = dict(_ATTRIBUTES, src={"type": "str", "required": True}, dest={"type": "path", "required": True})
+OPTIONS = {
+    "files": {"type": "list", "elements": "dict", "options": _FILE, "default": []},
+    "templates": {"type": "list", "elements": "dict", "options": _TEMPLATE, "default": []},
+}
 
 
 class Wanted(NamedTuple):
@@ -62,294 +72,511 @@ class Wanted(NamedTuple):
     """Only a block of lines in a file that is not ours; owner and mode stay as they are there."""
 
 
-class Seen(NamedTuple):
-    """What stands at a path: the state as the manifest keeps it (None: nothing), and the content of a file."""
+class PathChange(NamedTuple):
+    """One path that differs.
 
-    state: Optional[Dict[str, Any]]
-    content: bytes = b""
-
-    @property
-    def identity(self) -> Optional[str]:
-        """What tells one content from another: the SHA-256 of a file, the target of a symlink."""
-        if self.state is None:
-            return None
-        return f"link:{self.state['target']}" if self.state["type"] == "link" else str(self.state["sha256"])
-
-
-class Change(NamedTuple):
-    """One path that differs. `after` None: it goes away. `edited`: somebody changed our file since we wrote it."""
+    `written`: what the manifest is to say of it, None where it goes back to what it was; `validate`: as in Wanted;
+    `edited`: somebody changed what we wrote there.
+    """
 
     path: str
     action: str
     seen: Seen
     after: Seen
-    wanted: Optional[Wanted] = None
+    written: Optional[Dict[str, List[str]]] = None
+    validate: Optional[str] = None
     edited: bool = False
 
 
-class Differences(NamedTuple):
-    """What `apply` would do.
+@dataclass
+class FilesChange:
+    """What `apply` would do, and did.
 
-    `forget`: paths that stand again as they did before we came; `settle`: paths that stand as wanted, with the
-    traces of an interrupted run; `directories`: to be made; `litter`: left of the manifest by an interrupted run.
+    `forget`: paths that stand again as they did before we came; `unfinished`: paths that stand as wanted, and of which
+    an interrupted run left the entry, or a file beside it, as it was on the way; `directories`: to be made; `litter`:
+    what else an interrupted run left.
     """
 
     role: str
-    changes: List[Change]
+    changes: List[PathChange]
     forget: List[str]
-    settle: Dict[str, str]
+    unfinished: Dict[str, Dict[str, List[str]]]
     directories: List[str]
     litter: List[str]
+    kept_in: str
+    doubts: List[str] = field(default_factory=list)
+    """Validators that could not be asked in a prediction, as sentences."""
+    kept: Optional[List[Dict[str, str]]] = None
+    """After `apply`: others' edits that were in the way, as ``{"path", "copy"}``."""
 
     @property
-    def any(self) -> bool:
-        return bool(self.changes or self.forget or self.settle or self.litter)
+    def changed(self) -> bool:
+        """Whether anything differs."""
+        return bool(self.changes or self.forget or self.unfinished or self.litter)
+
+    any = changed
+
+    @property
+    def warnings(self) -> List[str]:
+        """Which edits of others are kept, and where; and which validators could not be asked."""
+        if self.kept is None:
+            places = [(change.path, f"will be kept in {self.kept_in}") for change in self.changes if change.edited]
+        else:
+            places = [(item["path"], f"is kept in {item['copy']}") for item in self.kept]
+        edits = [
+            f"Somebody had changed what this collection wrote to {path}. The file as they left it {where}."
+            for path, where in places
+        ]
+        return [*self.doubts, *edits]
+
+    def apply(self, manifest: Manifest) -> None:
+        """Bring it about; as the function of this name."""
+        apply(manifest, self)
+
+    def result(self) -> Dict[str, Any]:
+        """What the module returns."""
+        return {
+            "changed_files": [change.path for change in self.changes],
+            "changes": [
+                {
+                    "path": change.path,
+                    "action": change.action,
+                    "before": shown.summary(change.seen),
+                    "after": shown.summary(change.after),
+                }
+                for change in self.changes
+            ],
+            "kept_edits": self.kept or [],
+        }
+
+    def diff(self) -> List[Dict[str, str]]:
+        """What differs, in the form of Ansible's --diff."""
+        return diff(self)
 
 
-# -- reading
+#: The name by which other rooms know it.
+Differences = FilesChange
 
 
-def look(path: str) -> Seen:
-    """Read what stands at a path. Raises HostFileError for what is neither a file nor a symlink."""
-    try:
-        info = Path(path).lstat()
-        state: Dict[str, Any] = {"uid": info.st_uid, "gid": info.st_gid, "mtime_ns": info.st_mtime_ns}
-        if stat.S_ISLNK(info.st_mode):
-            return Seen(dict(state, type="link", target=os.readlink(path)))
-        if not stat.S_ISREG(info.st_mode):
-            raise HostFileError(
-                f"{path} is {_kind_of(info.st_mode)}, and a file is wanted there. Move it away, or choose another path."
-            )
-        content = Path(path).read_bytes()
-        state.update(type="file", sha256=_sha256(content), mode=f"{stat.S_IMODE(info.st_mode):04o}")
-        attributes = _get_attributes(path)
-        if attributes:
-            state["xattrs"] = attributes
-        return Seen(state, content)
-    except FileNotFoundError:
-        return Seen(None)
-    except NotADirectoryError as error:
-        raise HostFileError(
-            f"{path} cannot be there: something on the way to it is not a directory. Move that away."
-        ) from error
-    except OSError as error:
-        raise HostFileError(f"{path} cannot be read: {error.strerror}.") from error
+# -- comparing
 
 
-def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bool = False) -> Differences:
-    """What differs between the host and `wanted`; an empty `wanted` gives back all that the role owns.
+def compare_options(
+    manifest: Manifest, role: str, wanted: Optional[Mapping[str, Any]], purpose: Purpose
+) -> FilesChange:
+    """The comparison as modules ask for it (_core/change.py). Raises HostFileError."""
+    if wanted is not None and wanted["templates"]:
+        raise HostFileError("templates are rendered by the action plugin of this module, which did not run.")
+    items = [] if wanted is None else [_item(options) for options in wanted["files"]]
+    change = compare(manifest, role, items, predict=purpose is not Purpose.APPLY)
+    if purpose is Purpose.PREDICT:
+        change.doubts = _validate(change, predict=True)
+    return change
+
+
+def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bool = False) -> FilesChange:
+    """What differs between the host and `wanted`; with an empty `wanted`, all that the role owns is put back.
 
     predict: as in check mode, where an owner or group that does not exist yet may be made by an earlier task;
     otherwise that is an error. Raises HostFileError (with nothing changed) for whatever forbids to go on.
     """
+    if not role or not role.isprintable():
+        raise HostFileError(f"{role!r} is no name for a set of files: use that of the role.")
     _check_paths(wanted)
-    owned = manifest.owned(FILES, role)
-    changes = []
-    settle = {}
+    changes: List[PathChange] = []
+    unfinished = {}
     for item in wanted:
-        entry = manifest.get(FILES, item.path)
-        if entry is not None and entry["owner"] != role:
-            raise HostFileError(
-                f"{item.path} is wanted by {role} and belongs to {entry['owner']}. Let only one of them manage it."
-            )
-        if item.block:
-            item = _with_block(item, role)
-        change = _compare_one(item, entry, predict)
+        entry = _entry(manifest, role, item)
+        compare_one = _compare_block if item.block else _compare_whole
+        change = compare_one(item, role, look(item.path), entry, predict)
         if change:
             changes.append(change)
         elif entry is not None:
-            identity = _sha256(item.content)
-            if entry["written"] != [identity] or os.path.lexists(_staged(item.path)):
-                settle[item.path] = identity
+            written = _written(item, role)
+            if any(entry.get(name) != value for name, value in written.items()) or os.path.lexists(staged(item.path)):
+                unfinished[item.path] = written
     forget = []
     paths = {item.path for item in wanted}
-    for path in sorted(set(owned) - paths):
-        seen, entry = look(path), owned[path]
-        if seen.state == entry["before"]:
+    for path, entry in sorted(manifest.owned(FILES, role).items()):
+        if path in paths:
+            continue
+        change = _put_back(manifest, role, path, entry)
+        if change:
+            changes.append(change)
+        else:
             forget.append(path)
-            continue
-        before = _before(manifest, entry)
-        if entry.get("block") and seen.state is not None:
-            rest = _without_block(seen, role, before)
-            if rest.state == seen.state:
-                forget.append(path)
-            else:
-                changes.append(Change(path, "restored" if rest.state else "removed", seen, rest))
-            continue
-        action = "removed" if before.state is None else "restored"
-        changes.append(Change(path, action, seen, before, edited=_is_edited(seen, entry)))
-    new = sorted(_missing_parents(change.path for change in changes if change.wanted))
-    return Differences(role, changes, forget, settle, new, manifest.litter())
+    return FilesChange(
+        role=role,
+        changes=changes,
+        forget=forget,
+        unfinished=unfinished,
+        directories=sorted(_missing_parents(change.path for change in changes if change.after.state is not None)),
+        litter=[*manifest.litter(), *_idle_directories(manifest)],
+        kept_in=str(manifest.directory / "kept"),
+    )
 
 
-def check(differences: Differences, predict: bool = False) -> List[str]:
+CONCERN = Concern("host_files", OPTIONS, compare_options)
+
+
+def _item(options: Mapping[str, Any]) -> Wanted:
+    """One entry of the module's option `files`. Raises HostFileError."""
+    path, mode, validate = options["path"], options["mode"], options["validate"]
+    if not isinstance(mode, str) or not re.fullmatch(r"[0-7]{3,4}", mode):
+        raise HostFileError(f'{path}: mode {mode!r} is not a string of octal digits such as "0644"; quote it.')
+    if validate is not None and "%s" not in validate:
+        raise HostFileError(f"{path}: validate '{validate}' lacks %s, the place of the file.")
+    try:
+        content = options["content"].encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise HostFileError(f"{path}: its content cannot be written as UTF-8: {error.reason}.") from error
+    return Wanted(
+        path=path,
+        content=content,
+        mode=int(mode, 8),
+        owner=options["owner"],
+        group=options["group"],
+        validate=validate,
+        replace=options["replace"],
+        block=options["block"],
+    )
+
+
+def _check_paths(wanted: Sequence[Wanted]) -> None:
+    paths: Set[str] = set()
+    for item in wanted:
+        absolute = item.path.startswith("/") and not item.path.startswith("//")
+        if not absolute or os.path.normpath(item.path) != item.path or not _is_name(item.path):
+            raise HostFileError(f"{item.path!r} is not an absolute path without '..', '//' and a '/' at its end.")
+        if item.path in paths:
+            raise HostFileError(f"{item.path} is in the list twice. Which of the two shall it be?")
+        paths.add(item.path)
+    for path in sorted(paths):
+        for parent in Path(path).parents:
+            if str(parent) in paths:
+                raise HostFileError(f"{parent} is wanted as a file and, for {path}, as a directory.")
+
+
+def _is_name(path: str) -> bool:
+    """Whether a text can be a file's name on this host."""
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
+def _entry(manifest: Manifest, role: str, item: Wanted) -> Optional[Entry]:
+    """What is recorded of a wanted file; it has to be this role's, in the way in which it is wanted now."""
+    entry = manifest.get(FILES, item.path)
+    if entry is None:
+        return None
+    if entry["owner"] != role:
+        raise HostFileError(
+            f"{item.path} is wanted by {role} and belongs to {entry['owner']}. Let only one of them manage it."
+        )
+    if ("block" in entry) != item.block:
+        raise HostFileError(
+            f"{item.path} was written as {'a block of lines' if 'block' in entry else 'a whole file'} and is wanted as "
+            f"the other now. Nothing was changed. Let {role} put it back first (state: absent), then run again."
+        )
+    return entry
+
+
+def _compare_whole(item: Wanted, role: str, seen: Seen, entry: Optional[Entry], predict: bool) -> Optional[PathChange]:
+    state = _new_state(item, item.content, predict)
+    if seen.state is not None and all(seen.state.get(key) == value for key, value in state.items()):
+        return None
+    if entry is None and seen.state is not None and not item.replace:
+        raise HostFileError(
+            f"{item.path} is there already, and this collection did not write it: it is somebody's own, or a "
+            f"package's. Nothing was changed. Look at it; if it is not needed, move it away, and run again."
+        )
+    after = Seen(state, item.content)
+    action = "created" if seen.state is None else "updated" if seen.identity != after.identity else "attributes"
+    edited = entry is not None and _is_edited(seen, entry)
+    return PathChange(item.path, action, seen, after, _written(item, role), item.validate, edited)
+
+
+def _compare_block(item: Wanted, role: str, seen: Seen, entry: Optional[Entry], predict: bool) -> Optional[PathChange]:
+    """The whole file as it is, with our block at its end; whatever else the file has stays as it is."""
+    if seen.is_link:
+        raise HostFileError(f"{item.path} is a symlink; a block of lines is only put into a file. Nothing was changed.")
+    mine = block.text(role, item.content)
+    others = block.take_out(item.path, seen.content, role, [mine, *_blocks(entry)])
+    content = block.put_in(others.lines, mine)
+    if seen.state is None:
+        after = Seen(_new_state(item, content, predict), content)
+    elif content == seen.content:
+        return None
+    else:
+        after = _with_content(seen, content)
+    action = "created" if seen.state is None else "updated"
+    return PathChange(item.path, action, seen, after, _written(item, role), item.validate, others.edited)
+
+
+def _put_back(manifest: Manifest, role: str, path: str, entry: Entry) -> Optional[PathChange]:
+    """What is to be done with a path that is not wanted any more; None where it stands as before."""
+    seen, before = look(path), Seen(entry["before"])
+    if seen.state == before.state:
+        return None
+    if before.state is not None and not before.is_link:
+        before = Seen(before.state, manifest.blob(entry["content"]["blob"]))
+    if "block" not in entry:
+        action = "removed" if before.state is None else "put back"
+        return PathChange(path, action, seen, before, edited=_is_edited(seen, entry))
+    if seen.is_link:
+        _must_be_free_of_block(path, role)
+    others = block.take_out(path, seen.content, role, _blocks(entry))
+    if others.lines == seen.content:
+        return None
+    if before.state is None and not others.lines:
+        return PathChange(path, "removed", seen, before, edited=others.edited)
+    after = _with_content(seen, others.lines)
+    # A last line without its end got one from us.
+    if before.state is not None and others.lines in (before.content, block.put_in(before.content, b"")):
+        after = _with_content(seen, before.content, mtime_ns=before.state["mtime_ns"])
+    return PathChange(path, "put back", seen, after, edited=others.edited)
+
+
+def _must_be_free_of_block(path: str, role: str) -> None:
+    """The file that a symlink now leads to is not ours to write to, even if our lines came into it."""
+    with contextlib.suppress(OSError):
+        if block.has_mark(Path(path).read_bytes(), role):
+            raise HostFileError(
+                f"{path} is a symlink now, and the file that it leads to has this collection's block of lines in it. "
+                f"Nothing was changed. Put the file itself there, or remove the block from it; then run again."
+            )
+
+
+def _new_state(item: Wanted, content: bytes, predict: bool) -> Dict[str, Any]:
+    return {
+        "type": "file",
+        "sha256": sha256(content),
+        "mode": f"{item.mode:04o}",
+        "uid": _identifier("owner", item.owner, item.path, predict),
+        "gid": _identifier("group", item.group, item.path, predict),
+    }
+
+
+def _with_content(seen: Seen, content: bytes, **others: Any) -> Seen:
+    """A file with another content, and all else as it is, but for the time."""
+    state = {key: value for key, value in (seen.state or {}).items() if key != "mtime_ns"}
+    return Seen(dict(state, sha256=sha256(content), **others), content)
+
+
+def _written(item: Wanted, role: str) -> Dict[str, List[str]]:
+    """What the manifest says of a file that stands as wanted."""
+    if item.block:
+        return {"block": [block.text(role, item.content).decode("utf-8", "surrogateescape")]}
+    return {"written": [sha256(item.content)]}
+
+
+def _blocks(entry: Optional[Entry]) -> List[bytes]:
+    return [text.encode("utf-8", "surrogateescape") for text in entry["block"]] if entry else []
+
+
+def _is_edited(seen: Seen, entry: Entry) -> bool:
+    before = Seen(entry["before"]).identity
+    return seen.identity is not None and seen.identity not in [before, *entry["written"]]
+
+
+def _missing_parents(paths: Iterable[str]) -> Set[str]:
+    missing = set()
+    for path in paths:
+        for parent in Path(path).parents:
+            if shown.is_directory(str(parent)):
+                break
+            if os.path.lexists(parent):
+                raise HostFileError(
+                    f"{path} cannot be there: {parent} is not a directory. Move that away, or choose another path."
+                )
+            missing.add(str(parent))
+    return missing
+
+
+def _idle_directories(manifest: Manifest) -> List[str]:
+    """Directories that were made for files of ours, of which none is left."""
+    files = list(manifest.entries(FILES))
+    return [
+        folder
+        for folder in sorted(manifest.entries(DIRECTORIES), reverse=True)
+        if not any(path.startswith(f"{folder}/") for path in files)
+    ]
+
+
+def _identifier(option: str, name: str, path: str, predict: bool) -> Any:
+    """The uid or gid of a name or number; in a prediction the name itself if nobody has it yet."""
+    if re.fullmatch(r"[0-9]{1,10}", name) and int(name) < 2**32 - 1:
+        return int(name)
+    # ValueError: a text that cannot be a name at all.
+    with contextlib.suppress(KeyError, ValueError):
+        return pwd.getpwnam(name).pw_uid if option == "owner" else grp.getgrnam(name).gr_gid
+    if predict:
+        return name
+    raise HostFileError(
+        f"{path}: {option} {name!r} does not exist on this machine. Nothing was changed. "
+        f"Create it first, or correct the name."
+    )
+
+
+# -- validators
+
+
+def _validate(change: FilesChange, predict: bool = False) -> List[str]:
     """Run the validators of the files that are about to be written, on private copies with the same name.
 
     Returns warnings: in check mode (`predict`) a validator may belong to a package that is not installed yet.
     Raises HostFileError with what the validator said.
     """
     warnings = []
-    for change in differences.changes:
-        if change.wanted is None or change.wanted.validate is None:
+    for item in change.changes:
+        if item.validate is None:
             continue
-        command = shlex.split(change.wanted.validate)
+        try:
+            command = shlex.split(item.validate)
+        except ValueError as error:
+            raise HostFileError(f"{item.path}: validate '{item.validate}' is not a command line: {error}.") from error
         if shutil.which(command[0], path=programs.environment()["PATH"]) is None:
-            text = f"{change.path} was not checked: the program {command[0]} is not on this host."
+            text = f"{item.path} was not checked: the program {command[0]} is not on this machine."
             if not predict:
                 raise HostFileError(f"{text} Nothing was changed. Install it first.")
             warnings.append(text)
             continue
-        with tempfile.TemporaryDirectory(prefix="nspa-proaudio-") as folder:
-            copy = Path(folder) / Path(change.path).name
-            copy.write_bytes(change.wanted.content)
-            copy.chmod(change.wanted.mode)
-            _run_validator([word.replace("%s", str(copy)) for word in command], change.path, str(copy))
+        # Not in the login's TMPDIR, which may be anywhere.
+        folder = tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp")
+        with writing(f"A private copy of {item.path}"), folder as name:
+            copy = Path(name) / Path(item.path).name
+            copy.write_bytes(item.after.content)
+            copy.chmod(int((item.after.state or {})["mode"], 8))
+            _run_validator([word.replace("%s", str(copy)) for word in command], item.path, str(copy))
     return warnings
 
 
-def diff(differences: Differences) -> List[Dict[str, Any]]:
-    """The differences in the form of Ansible's --diff."""
-    shown: List[Dict[str, Any]] = []
-    for change in differences.changes:
-        after = change.after
-        if _text(change.seen) != _text(after):
-            shown.append(
-                {
-                    "before_header": change.path,
-                    "after_header": change.path,
-                    "before": _text(change.seen),
-                    "after": _text(after),
-                }
-            )
-        if change.seen.state and after.state and _attributes(change.seen) != _attributes(after):
-            shown.append(
-                {
-                    "before_header": change.path + " (attributes)",
-                    "after_header": change.path + " (attributes)",
-                    "before": _attributes(change.seen),
-                    "after": _attributes(after),
-                }
-            )
-    return shown
-
-
-def result(differences: Differences) -> Dict[str, Any]:
-    """What a module returns about the differences."""
-    return {
-        "changed": differences.any,
-        "changed_files": [change.path for change in differences.changes],
-        "changes": [
-            {
-                "path": change.path,
-                "action": change.action,
-                "before": _summary(change.seen),
-                "after": _summary(change.after),
-            }
-            for change in differences.changes
-        ],
-    }
+def _run_validator(command: List[str], path: str, copy: str) -> None:
+    program = command[0]
+    try:
+        done = programs.run(*command, timeout=VALIDATE_TIMEOUT)
+    except (programs.ProgramError, ValueError) as error:
+        raise HostFileError(f"{path} was not checked by its validator: {error}. Nothing was changed.") from error
+    if done.returncode != 0:
+        said = "\n".join(filter(None, (done.stdout.strip(), done.stderr.strip()))).replace(copy, path)
+        raise HostFileError(
+            f"{path} was refused by its validator '{program}' (exit code {done.returncode}). Nothing was changed. "
+            f"It said: {said or 'nothing'}"
+        )
 
 
 # -- writing
 
 
-def apply(manifest: Manifest, differences: Differences) -> List[Dict[str, str]]:
-    """Make the differences go away; `manifest` comes from `Manifest.change` and `differences` was compared with it.
+def apply(manifest: Manifest, change: FilesChange) -> List[Dict[str, str]]:
+    """Bring a change about; `manifest` comes from `Manifest.change`, and the comparison was made with it.
 
-    Returns the edits of others that were in the way, as a list of ``{"path", "copy"}``. Raises HostFileError.
+    Returns the edits of others that were in the way, as a list of ``{"path", "copy"}``. Raises HostError, which says
+    what is in place already if anything is.
     """
-    kept = []
-    for change in differences.changes:
-        if change.edited:
-            copy = manifest.keep_edit(change.path, change.seen.content or str(change.seen.identity).encode())
-            kept.append({"path": change.path, "copy": copy})
-    writes = [change for change in differences.changes if change.wanted]
-    new = [change for change in writes if manifest.get(FILES, change.path) is None]
-    _record(manifest, differences, writes)
+    _validate(change)
+    change.kept = []
+    for item in change.changes:
+        if item.edited:
+            copy = manifest.keep_edit(item.path, item.seen.content or os.fsencode(item.seen.identity or ""))
+            change.kept.append({"path": item.path, "copy": copy})
+    earlier = {path: _recorded(manifest, path) for path in (item.path for item in change.changes)}
+    placed: List[str] = []
     try:
-        _stage(differences, writes)
-    except HostFileError:
-        _unstage(manifest, writes, new)
-        raise
-    for change in writes:
-        with _writing(change.path):
-            _staged(change.path).rename(change.path)
-    for change in differences.changes:
-        if change.wanted is None:
-            with _writing(change.path):
-                _put_back(change)
-    for folder in {Path(change.path).parent for change in differences.changes}:
-        if folder.is_dir():
-            sync_directory(folder)
-    _finish(manifest, differences, writes)
-    return kept
+        _record(manifest, change)
+        _stage(change)
+        for item in change.changes:
+            place(item.path, item.after)
+            placed.append(item.path)
+        _sync(change)
+    except HostError as error:
+        _withdraw(manifest, change, earlier, placed)
+        done = f"In place already: {', '.join(placed)}." if placed else "Nothing was changed."
+        raise HostFileError(f"{error} {done}") from error
+    _finish(manifest, change)
+    return change.kept
 
 
-def _record(manifest: Manifest, differences: Differences, writes: List[Change]) -> None:
+def _recorded(manifest: Manifest, path: str) -> Dict[str, Any]:
+    """What the manifest says of what we wrote to a path."""
+    entry = manifest.get(FILES, path) or {}
+    return {name: entry[name] for name in ("written", "block") if name in entry}
+
+
+def _record(manifest: Manifest, change: FilesChange) -> None:
     """Before anything is changed: who stood there, and what is about to."""
-    for folder in differences.directories:
-        if manifest.get(DIRECTORIES, folder) is None:
-            manifest.record(DIRECTORIES, folder, differences.role, before=None)
-    for change in writes:
-        entry = manifest.get(FILES, change.path)
-        before = change.seen.state
+    for folder in change.directories:
+        ours = any(item.written and item.path.startswith(f"{folder}/") for item in change.changes)
+        if ours and manifest.get(DIRECTORIES, folder) is None:
+            manifest.record(DIRECTORIES, folder, change.role, before=None)
+    for item in change.changes:
+        if item.written is None:
+            continue
+        entry, before = manifest.get(FILES, item.path), item.seen.state
         details: Dict[str, Any] = {}
         if entry is None and before is not None and before["type"] == "file":
-            details["content"] = manifest.keep(change.seen.content)
-        # Both contents are ours until the rename is done.
-        still = [change.seen.identity] if entry and change.seen.identity in entry["written"] else []
-        details["written"] = [*still, change.after.identity]
-        if change.wanted is not None and change.wanted.block:
-            details["block"] = True
-        manifest.record(FILES, change.path, differences.role, before, **details)
-    if writes:
+            details["content"] = manifest.keep(item.seen.content)
+        for name, new in item.written.items():
+            # All of them are ours until the new one is in place.
+            details[name] = [*(text for text in (entry or {}).get(name, []) if text not in new), *new]
+        manifest.record(FILES, item.path, change.role, before, **details)
+    if any(item.written for item in change.changes):
         manifest.save()
 
 
-def _stage(differences: Differences, writes: List[Change]) -> None:
+def _stage(change: FilesChange) -> None:
     """Write every new file beside its destination."""
-    for folder in sorted(differences.directories):
-        with _writing(folder):
+    for folder in change.directories:
+        with writing(folder):
             Path(folder).mkdir()
             Path(folder).chmod(0o755)
-    for change in writes:
-        with _writing(change.path):
-            _write_new(_staged(change.path), change.after)
+    for item in change.changes:
+        if item.after.state is not None:
+            stage(item.path, item.after)
 
 
-def _unstage(manifest: Manifest, writes: List[Change], new: List[Change]) -> None:
-    """Nothing went into place yet: leave the host and the manifest as they were."""
-    for change in writes:
+def _sync(change: FilesChange) -> None:
+    folders = {Path(item.path).parent for item in change.changes}
+    folders |= {Path(folder).parent for folder in change.directories}
+    for folder in sorted(folders):
+        if shown.is_directory(str(folder)):
+            disk.sync_directory(folder)
+
+
+def _withdraw(manifest: Manifest, change: FilesChange, earlier: Dict[str, Dict[str, Any]], placed: List[str]) -> None:
+    """Something stood in the way: leave what did not go into place as it was, on the host and in the manifest.
+
+    Where even that fails, entries stay: they name files that stand as before, and the next run tidies up.
+    """
+    for item in change.changes:
+        if item.path in placed:
+            continue
+        try:
+            unstage(item.path)
+        except OSError:
+            continue
+        if earlier[item.path]:
+            manifest.record(FILES, item.path, change.role, None, **earlier[item.path])
+        else:
+            manifest.forget(FILES, item.path)
+    with contextlib.suppress(HostError):
+        _drop_directories(manifest)
+    for folder in reversed(change.directories):
         with contextlib.suppress(OSError):
-            _staged(change.path).unlink()
-    for change in new:
-        manifest.forget(FILES, change.path)
-    _drop_directories(manifest)
-    # On a full disk the manifest may have to stay as it is; its entries then name files that stand as before.
-    with contextlib.suppress(ManifestError):
+            Path(folder).rmdir()
+    with contextlib.suppress(HostError):
         manifest.save()
 
 
-def _put_back(change: Change) -> None:
-    before, path = change.after, Path(change.path)
-    if before.state is None:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_new(_staged(change.path), before)
-    _staged(change.path).rename(path)
-
-
-def _finish(manifest: Manifest, differences: Differences, writes: List[Change]) -> None:
-    for change in writes:
-        manifest.record(FILES, change.path, differences.role, None, written=[change.after.identity])
-    gone = [change.path for change in differences.changes if change.wanted is None] + differences.forget
-    for path in [*differences.settle, *gone]:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            _staged(path).unlink()
-    for path, identity in differences.settle.items():
-        manifest.record(FILES, path, differences.role, None, written=[identity])
+def _finish(manifest: Manifest, change: FilesChange) -> None:
+    gone = [item.path for item in change.changes if item.written is None] + change.forget
+    for path in [*change.unfinished, *gone]:
+        with writing(path):
+            unstage(path)
+    final = {item.path: item.written for item in change.changes if item.written is not None}
+    for path, written in {**final, **change.unfinished}.items():
+        manifest.record(FILES, path, change.role, None, **written)
     for path in gone:
         manifest.forget(FILES, path)
     _drop_directories(manifest)
@@ -361,257 +588,32 @@ def _drop_directories(manifest: Manifest) -> None:
 
     One with somebody else's files in it stays, and is theirs from now on.
     """
-    files = list(manifest.entries(FILES))
-    for folder in sorted(manifest.entries(DIRECTORIES), reverse=True):
-        if any(path.startswith(f"{folder}/") for path in files):
-            continue
-        with contextlib.suppress(OSError):
-            Path(folder).rmdir()
+    for folder in _idle_directories(manifest):
+        with writing(folder):
+            try:
+                Path(folder).rmdir()
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY, errno.ENOENT, errno.ENOTDIR):
+                    raise
         manifest.forget(DIRECTORIES, folder)
 
 
-def _write_new(path: Path, seen: Seen) -> None:
-    """Write a file or symlink that nobody looks at yet, complete with its attributes, and on the disk."""
-    state = seen.state or {}
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    if state["type"] == "link":
-        path.symlink_to(state["target"])
-        os.lchown(path, state["uid"], state["gid"])
-    else:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(seen.content)
-            os.fchown(stream.fileno(), state["uid"], state["gid"])
-            os.fchmod(stream.fileno(), int(state["mode"], 8))
-            for name, value in state.get("xattrs", {}).items():
-                os.setxattr(stream.fileno(), name, bytes.fromhex(value))
-            stream.flush()
-            os.fsync(stream.fileno())
-    if "mtime_ns" in state:
-        os.utime(path, ns=(state["mtime_ns"], state["mtime_ns"]), follow_symlinks=False)
+# -- showing
 
 
-# -- details
-
-
-@contextlib.contextmanager
-def _writing(path: str) -> Iterator[None]:
-    """Turn what the kernel says into what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise HostFileError(f"{path} cannot be written: {error.strerror}. {_remedy(error)}") from error
-
-
-def _compare_one(item: Wanted, entry: Optional[Dict[str, Any]], predict: bool) -> Optional[Change]:
-    seen = look(item.path)
-    uid = _identifier("owner", item.owner, item.path, predict)
-    gid = _identifier("group", item.group, item.path, predict)
-    state = {"type": "file", "sha256": _sha256(item.content), "mode": f"{item.mode:04o}", "uid": uid, "gid": gid}
-    after = Seen(state, item.content)
-    if seen.state is not None and all(seen.state.get(key) == value for key, value in state.items()):
-        return None
-    if entry is None and seen.state is not None and not item.replace:
-        raise HostFileError(
-            f"{item.path} is there already and was not written by this collection; nothing was changed. Look at it, "
-            f"then move it away; or set replace: true for it: the original is kept, and comes back with state: absent."
-        )
-    action = "created" if seen.state is None else "updated" if seen.identity != after.identity else "attributes"
-    edited = entry is not None and not item.block and _is_edited(seen, entry)
-    return Change(item.path, action, seen, after, item, edited=edited)
-
-
-def _marks(role: str) -> Tuple[bytes, bytes]:
-    return f"# BEGIN nspa.proaudio {role}\n".encode(), f"# END nspa.proaudio {role}\n".encode()
-
-
-def _strip_block(content: bytes, role: str) -> bytes:
-    begin, end = (re.escape(mark) for mark in _marks(role))
-    return re.sub(begin + b".*?" + end, b"", content, flags=re.DOTALL)
-
-
-def _with_block(item: Wanted, role: str) -> Wanted:
-    """The whole file as it is with our block at its end."""
-    seen = look(item.path)
-    if seen.state is not None and seen.state["type"] == "link":
-        raise HostFileError(f"{item.path} is a symlink; a block of lines is only put into a file. Nothing was changed.")
-    rest = _strip_block(seen.content, role)
-    if rest and not rest.endswith(b"\n"):
-        rest += b"\n"
-    begin, end = _marks(role)
-    whole = item._replace(content=rest + begin + item.content + end, replace=True)
-    if seen.state is None:
-        return whole
-    state = seen.state
-    return whole._replace(mode=int(state["mode"], 8), owner=str(state["uid"]), group=str(state["gid"]))
-
-
-def _without_block(seen: Seen, role: str, before: Seen) -> Seen:
-    """The file as it is to be when our block goes: as before we came, or with what others changed since."""
-    rest = _strip_block(seen.content, role)
-    if before.state is None and not rest:
-        return before
-    # A last line without its newline got one from us.
-    if before.state is not None and before.content in (rest, rest[:-1]):
-        return before
-    return Seen(dict(seen.state or {}, sha256=_sha256(rest)), rest)
-
-
-def _is_edited(seen: Seen, entry: Dict[str, Any]) -> bool:
-    before = Seen(entry["before"]).identity
-    return seen.identity is not None and seen.identity not in [before, *entry["written"]]
-
-
-def _before(manifest: Manifest, entry: Dict[str, Any]) -> Seen:
-    state = entry["before"]
-    if state is None or state["type"] == "link":
-        return Seen(state)
-    return Seen(state, manifest.blob(entry["content"]["blob"]))
-
-
-def _check_paths(wanted: Sequence[Wanted]) -> None:
-    paths = set()
-    for item in wanted:
-        if not item.path.startswith("/") or os.path.normpath(item.path) != item.path or "\0" in item.path:
-            raise HostFileError(f"'{item.path}' is not an absolute path without '..', '//' and a '/' at its end.")
-        if item.path in paths:
-            raise HostFileError(f"{item.path} is in the list twice. Which of the two shall it be?")
-        paths.add(item.path)
-    for path in sorted(paths):
-        for parent in Path(path).parents:
-            if str(parent) in paths:
-                raise HostFileError(f"{parent} is wanted as a file and, for {path}, as a directory.")
-
-
-def _missing_parents(paths: Iterable[str]) -> Set[str]:
-    missing = set()
-    for path in paths:
-        for parent in Path(path).parents:
-            if parent.is_dir():
-                break
-            if os.path.lexists(parent):
-                raise HostFileError(
-                    f"{path} cannot be there: {parent} is not a directory. Move that away, or choose another path."
+def diff(change: FilesChange) -> List[Dict[str, str]]:
+    """What differs, in the form of Ansible's --diff."""
+    found: List[Dict[str, str]] = []
+    for item in change.changes:
+        both = item.seen.state is not None and item.after.state is not None
+        for name, show in ((item.path, shown.text), (f"{item.path} (attributes)", shown.attributes)):
+            if (show is shown.text or both) and show(item.seen) != show(item.after):
+                found.append(
+                    {
+                        "before_header": name,
+                        "after_header": name,
+                        "before": show(item.seen),
+                        "after": show(item.after),
+                    }
                 )
-            missing.add(str(parent))
-    return missing
-
-
-def _identifier(option: str, name: str, path: str, predict: bool) -> Any:
-    """The uid or gid of a name or number; in a prediction the name itself if nobody has it yet."""
-    if name.isdigit():
-        return int(name)
-    try:
-        return pwd.getpwnam(name).pw_uid if option == "owner" else grp.getgrnam(name).gr_gid
-    except KeyError:
-        if predict:
-            return name
-    raise HostFileError(
-        f"{path}: {option} '{name}' does not exist on this host. Nothing was changed. "
-        f"Create it first, or correct the name."
-    )
-
-
-def _run_validator(command: List[str], path: str, copy: str) -> None:
-    program = command[0]
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=programs.environment(),
-            timeout=VALIDATE_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HostFileError(
-            f"{path}: its validator '{program}' did not end within {VALIDATE_TIMEOUT} seconds. Nothing was changed."
-        ) from error
-    except OSError as error:
-        raise HostFileError(
-            f"{path}: its validator '{program}' cannot be run: {error.strerror}. Nothing was changed."
-        ) from error
-    if done.returncode != 0:
-        said = done.stdout.decode("utf-8", "replace").strip().replace(copy, path)
-        raise HostFileError(
-            f"{path} was refused by its validator '{program}' (exit code {done.returncode}). Nothing was changed. "
-            f"It said: {said or 'nothing'}"
-        )
-
-
-def _staged(path: str) -> Path:
-    """Where the new content of a path waits: in the same directory, under a name that no daemon reads.
-
-    A leading dot and no known ending keep it out of every *.conf, *.rules, *.d and run-parts; always the same
-    name, so that a later run finds what a killed one left.
-    """
-    return Path(path).with_name(f".nspa-proaudio-{_sha256(path.encode('utf-8'))[:16]}.new")
-
-
-def _get_attributes(path: str) -> Dict[str, str]:
-    try:
-        return {name: os.getxattr(path, name).hex() for name in sorted(os.listxattr(path))}
-    except OSError as error:
-        if error.errno in (errno.ENOTSUP, errno.ENOSYS):
-            return {}
-        raise
-
-
-def _remedy(error: OSError) -> str:
-    remedies = {
-        errno.ENOSPC: "The disk is full: make room, and run again.",
-        errno.EDQUOT: "The disk quota is used up: make room, and run again.",
-        errno.EROFS: "The file system is mounted read-only: remount it, and run again.",
-        errno.EACCES: "This needs root: become: true.",
-        errno.EPERM: "This needs root (become: true), and a file without the immutable attribute (lsattr shows it).",
-    }
-    return remedies.get(error.errno or 0, "Remedy that, and run again: it goes on where it stopped.")
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _kind_of(mode: int) -> str:
-    kinds = (
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISCHR, "a character device"),
-        (stat.S_ISBLK, "a block device"),
-        (stat.S_ISFIFO, "a named pipe"),
-        (stat.S_ISSOCK, "a socket"),
-    )
-    return next((name for test, name in kinds if test(mode)), "something else")
-
-
-def _text(seen: Seen) -> str:
-    """A content as a diff shows it."""
-    if seen.state is None:
-        return ""
-    if seen.state["type"] == "link":
-        return f"(symlink to {seen.state['target']})\n"
-    if len(seen.content) > DIFF_LIMIT or b"\0" in seen.content:
-        return f"({len(seen.content)} bytes, SHA-256 {seen.state['sha256']})\n"
-    return seen.content.decode("utf-8", "replace")
-
-
-def _attributes(seen: Seen) -> Dict[str, Any]:
-    return {key: value for key, value in _summary_of(seen.state or {}) if key not in ("type", "sha256", "target")}
-
-
-def _summary(seen: Seen) -> Optional[Dict[str, Any]]:
-    return None if seen.state is None else dict(_summary_of(seen.state))
-
-
-def _summary_of(state: Dict[str, Any]) -> List[Tuple[str, Any]]:
-    summary = [(key, state[key]) for key in ("type", "sha256", "target", "mode") if key in state]
-    return [*summary, ("owner", _name(pwd.getpwuid, state["uid"])), ("group", _name(grp.getgrgid, state["gid"]))]
-
-
-def _name(lookup: Any, identifier: Any) -> str:
-    """The name of a uid or gid; in a prediction it may be a name already."""
-    try:
-        return str(lookup(identifier)[0]) if isinstance(identifier, int) else str(identifier)
-    except KeyError:
-        return str(identifier)
+    return found

@@ -4,19 +4,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import stat
 import subprocess
+from errno import EIO, ENOSPC, EROFS
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.attributes import ACL, CAPABILITY, DEFAULT_ACL, acl
+from support.faults import failing_at
 from support.host import Host, killed_at, tree
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import want
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.files import HostFileError, Wanted
@@ -111,6 +117,65 @@ def test_owner_and_group_are_set_and_come_back(place: Place) -> None:
     assert tree(place.etc) == start
 
 
+@pytest.mark.skipif(not ROOT, reason="needs root, to give capabilities")
+def test_capabilities_and_an_acl_come_back(place: Place) -> None:
+    """Writing a file and giving it away both take its capabilities (capabilities(7))."""
+    original = put(place.etc / "x", "before\n", 0o755)
+    os.chown(original, 12345, 54321)
+    os.setxattr(original, ACL, acl(daemon=6))
+    os.setxattr(original, "security.capability", CAPABILITY)
+    os.utime(original, ns=(LONG_AGO, LONG_AGO))
+    start = tree(place.etc)
+    place.present("a", {"x": "ours\n"}, replace=True)
+    assert os.listxattr(original) == []
+    place.absent("a")
+    assert tree(place.etc) == start
+
+
+def test_a_directory_hands_down_no_acl_to_what_is_put_into_it(place: Place) -> None:
+    original = put(place.etc / "x", "before\n", 0o640)
+    start = tree(place.etc)
+    os.setxattr(place.etc, DEFAULT_ACL, acl(daemon=6))
+    place.present("a", {"x": "ours\n", "y": "ours\n"}, mode=0o660, replace=True)
+    assert [os.listxattr(place.etc / name) for name in ("x", "y")] == [[], []]
+    assert stat.S_IMODE(original.stat().st_mode) == 0o660
+    place.absent("a")
+    assert tree(place.etc) == start
+
+
+def test_a_role_does_not_stumble_over_a_directory_that_another_made_and_somebody_removed(place: Place) -> None:
+    place.present("a", {"shared/a.conf": "a\n"})
+    (place.etc / "shared/a.conf").unlink()
+    (place.etc / "shared").rmdir()
+    place.present("b", {"shared/b.conf": "b\n"})
+    place.absent("a")
+    place.absent("b")
+    assert tree(place.etc) == {}
+    assert not place.state.exists()
+
+
+def test_what_does_not_fit_when_files_are_put_back_changes_nothing(place: Place) -> None:
+    put(place.etc / "a.conf", "before\n")
+    put(place.etc / "b.conf", "b" * 30000)
+    place.present("a", {"a.conf": "ours\n", "b.conf": "ours\n", "c.conf": "ours\n"}, replace=True)
+    start = tree(place.etc)
+    with limited(20000), pytest.raises(HostFileError, match=r"b\.conf cannot be written: File too large.*Nothing was"):
+        place.absent("a")
+    assert tree(place.etc) == start
+
+
+@contextlib.contextmanager
+def limited(size: int) -> Iterator[None]:
+    """Every write beyond a size fails, as on a full disk."""
+    earlier, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, earlier[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, earlier)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
 def test_a_file_that_leaves_the_list_is_given_back(place: Place) -> None:
     put(place.etc / "x.conf", "before\n")
     start = tree(place.etc)
@@ -182,8 +247,9 @@ def test_what_somebody_else_wrote_is_not_replaced_unasked(place: Place) -> None:
     (place.etc / "y.conf").symlink_to("x.conf")
     start = tree(place.etc.parent.parent)
     for name in ("x.conf", "y.conf"):
-        with pytest.raises(HostFileError, match=rf"{name} is there already .*replace: true"):
+        with pytest.raises(HostFileError, match=rf"{name} is there already.* move it away") as refused:
             place.present("a", {"new.conf": "new\n", name: "ours\n"})
+        assert "replace" not in str(refused.value)
     assert tree(place.etc.parent.parent) == {**start, "state": tree(place.etc.parent.parent)["state"]}
 
 
@@ -303,7 +369,7 @@ def test_who_does_not_exist_is_refused_and_predicted(place: Place) -> None:
         with pytest.raises(HostFileError, match=f"{option} 'nobody-of-this-name' does not exist"):
             files.compare(Manifest.load(place.path), "a", wanted)
         differences = files.compare(Manifest.load(place.path), "a", wanted, predict=True)
-        assert files.result(differences)["changes"][0]["after"][option] == "nobody-of-this-name"
+        assert differences.result()["changes"][0]["after"][option] == "nobody-of-this-name"
 
 
 # -- killed, and out of space
@@ -363,21 +429,11 @@ def test_what_does_not_fit_on_the_disk_changes_nothing(place: Place) -> None:
     put(place.etc / "x.conf", "before\n")
     place.present("a", {"old.conf": "old\n"})
     start, record = tree(place.etc), Manifest.load(place.path).entries("files")
-    child = os.fork()
-    if child == 0:
-        # Every write beyond this size fails, as on a full disk; the manifest fits.
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
-        try:
-            place.present("a", {"deep/new.conf": "new\n", "x.conf": "x" * 30000, "old.conf": "newer\n"}, replace=True)
-        except HostFileError as error:
-            os._exit(0 if "x.conf cannot be written: File too large" in str(error) else 2)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    # The manifest fits.
+    with limited(20000), pytest.raises(HostFileError, match=r"x\.conf cannot be written: File too large"):
+        place.present("a", {"deep/new.conf": "new\n", "x.conf": "x" * 30000, "old.conf": "newer\n"}, replace=True)
     assert tree(place.etc) == start
-    assert {path: entry["before"] for path, entry in Manifest.load(place.path).entries("files").items()} == {
-        path: entry["before"] for path, entry in record.items()
-    }
+    assert Manifest.load(place.path).entries("files") == record
     place.absent("a")
     assert not place.state.exists()
 
@@ -389,14 +445,66 @@ def test_an_immutable_file_is_named_and_the_rest_can_go_on(place: Place) -> None
     if subprocess.run(["chattr", "+i", str(original)], check=False, capture_output=True).returncode:
         pytest.skip("this file system has no immutable files")
     try:
-        with pytest.raises(HostFileError, match=r"x\.conf cannot be written: Operation not permitted.*immutable"):
-            place.present("a", {"x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
+        with pytest.raises(
+            HostFileError, match=r"x\.conf cannot be written: Operation not permitted.*immutable"
+        ) as named:
+            place.present("a", {"deep/a.conf": "a\n", "x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
+        assert f"In place already: {place.etc}/deep/a.conf." in str(named.value)
+        assert sorted(tree(place.etc)) == ["deep", "deep/a.conf", "x.conf"]
+        with pytest.raises(HostFileError, match=r"immutable.* Nothing was changed\."):
+            place.present("a", {"deep/a.conf": "a\n", "x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
+        place.absent("a")
+        assert tree(place.etc) == start
+        assert not place.state.exists()
     finally:
         subprocess.run(["chattr", "-i", str(original)], check=True)
     place.present("a", {"x.conf": "ours\n", "y.conf": "y\n"}, replace=True)
     assert (place.etc / "x.conf").read_text() == "ours\n"
+    subprocess.run(["chattr", "+i", str(original)], check=True)
+    try:
+        with pytest.raises(HostFileError, match=r"x\.conf cannot be written: Operation not permitted"):
+            place.absent("a")
+        assert not [name for name in tree(place.etc) if ".nspa-proaudio" in name]
+    finally:
+        subprocess.run(["chattr", "-i", str(original)], check=True)
     place.absent("a")
     assert tree(place.etc) == start
+
+
+@pytest.mark.parametrize(("code", "lasting"), [(EIO, False), (ENOSPC, True), (EROFS, True)])
+@pytest.mark.parametrize(("done", "doing"), [({}, FIRST), (FIRST, SECOND), (FIRST, {})])
+def test_whatever_the_disk_refuses_is_named_and_nothing_is_lost(
+    memory: Path, done: Dict[str, str], doing: Dict[str, str], code: int, lasting: bool
+) -> None:
+    for step in range(1, 2000):
+        (memory / str(step)).mkdir()
+        place = Place(memory / str(step))
+        put(place.etc / "x.conf", "before\n")
+        (place.etc / "l.conf").symlink_to("x.conf")
+        os.utime(place.etc / "l.conf", ns=(LONG_AGO, LONG_AGO), follow_symlinks=False)
+        start = tree(place.etc)
+        place.present("a", done, replace=True)
+        middle = tree(place.etc)
+        fault = failing_at(step, code, memory, lambda place=place: place.present("a", doing, replace=True), lasting)
+        if fault.message:
+            assert os.strerror(code) in fault.message
+            assert str(memory) in fault.message
+        elif not lasting:
+            # Where the fault met something that is nice to have, all was done nevertheless.
+            assert {name: (place.etc / name).read_text() for name in doing} == doing
+        if "Nothing was changed" in fault.message and not lasting:
+            assert tree(place.etc) == middle
+        place.present("a", doing, replace=True)
+        assert {name: (place.etc / name).read_text() for name in doing} == doing
+        assert not [name for name in tree(place.etc) if ".nspa-proaudio" in name]
+        assert not place.differs("a", doing)
+        place.absent("a")
+        assert tree(place.etc) == start, f"step {step}: {fault.message}"
+        assert not place.state.exists(), f"step {step}: {fault.message}"
+        if not fault.hit:
+            assert step > 20
+            return
+    raise AssertionError("never came to its end")
 
 
 # -- any history
@@ -490,10 +598,11 @@ def test_the_module_predicts_what_it_then_does(host: Host, tmp_path: Path) -> No
     assert done.result["changed_files"] == [str(etc / "x.conf"), str(etc / "deep/y.conf")]
     assert [change["action"] for change in done.result["changes"]] == ["updated", "created"]
     assert done.result["changes"][0]["before"]["mode"] == "0600"
-    assert [(item["before"], item["after"]) for item in done.result["diff"] if isinstance(item["before"], str)] == [
+    assert [(item["before"], item["after"]) for item in done.result["diff"]][::2] == [
         ("before\n", "ours\n"),
         ("", "y\n"),
     ]
+    assert done.result["diff"][1]["before"].startswith("mode: 0600\n")
     again = host.run("host_files", role="a", files=files)
     assert (again.changed, again.result["diff"]) == (False, [])
 
@@ -502,7 +611,7 @@ def test_the_module_predicts_what_it_then_does(host: Host, tmp_path: Path) -> No
     assert tree(tmp_path) == middle
     done = host.run("host_files", role="a", state="absent")
     assert predicted.result == done.result
-    assert [change["action"] for change in done.result["changes"]] == ["removed", "restored"]
+    assert [change["action"] for change in done.result["changes"]] == ["removed", "put back"]
     assert tree(tmp_path) == {**start, "state": tree(tmp_path)["state"]}
     assert not host.run("host_files", role="a", state="absent").changed
 
@@ -533,9 +642,9 @@ def test_a_validator_that_is_not_installed_yet(host: Host, tmp_path: Path) -> No
     file = entry(tmp_path / "etc/x", "x\n", validate="no-such-checker %s")
     predicted = host.run("host_files", check=True, role="a", files=[file])
     assert predicted.changed
-    assert "no-such-checker is not on this host" in str(predicted.result["warnings"])
+    assert "no-such-checker is not on this machine" in str(predicted.result["warnings"])
     refused = host.run("host_files", role="a", files=[file])
-    assert "no-such-checker is not on this host. Nothing was changed." in refused.message
+    assert "no-such-checker is not on this machine. Nothing was changed." in refused.message
     assert not (tmp_path / "etc/x").exists()
 
 
@@ -546,7 +655,21 @@ def test_a_validator_that_is_not_installed_yet(host: Host, tmp_path: Path) -> No
         ({"mode": "u=rw"}, "mode 'u=rw' is not a string of octal digits"),
         ({"mode": "0888"}, "mode '0888' is not a string of octal digits"),
         ({"validate": "visudo -c"}, "validate 'visudo -c' lacks %s"),
+        ({"mode": "0644\n"}, "is not a string of octal digits"),
+        ({"validate": "sh -c 'x %s"}, "validate 'sh -c 'x %s' is not a command line"),
+        ({"validate": "sh \0 %s"}, "was not checked by its validator"),
         ({"colour": "red"}, "colour"),
+        ({"path": "/etc/\0"}, "'/etc/\\x00' is not an absolute path"),
+        ({"path": "//etc/x"}, "is not an absolute path"),
+        ({"path": ""}, "is not an absolute path"),
+        ({"path": f"/{'x' * 300}"}, "File name too long"),
+        ({"path": "/etc/\ud800"}, "is not an absolute path"),
+        ({"content": "\ud800"}, "cannot be written as UTF-8"),
+        ({"owner": "4294967295"}, "owner '4294967295' does not exist"),
+        ({"group": "9" * 5000}, "does not exist"),
+        ({"owner": "\u00b2"}, "does not exist"),
+        ({"owner": "\0"}, "does not exist"),
+        ({"owner": "-1"}, "owner '-1' does not exist"),
     ],
 )
 def test_bad_options_are_named(host: Host, tmp_path: Path, options: dict, message: str) -> None:
@@ -554,6 +677,79 @@ def test_bad_options_are_named(host: Host, tmp_path: Path, options: dict, messag
     assert refused.code != 0
     assert message in refused.message
     assert not (tmp_path / "etc/x").exists()
+
+
+@pytest.mark.parametrize("role", ["", "a\nb", "\0"])
+def test_a_set_has_a_name(host: Host, role: str) -> None:
+    assert "is no name for a set of files" in host.run("host_files", role=role, state="absent").message
+
+
+def test_templates_are_not_for_the_host(host: Host) -> None:
+    refused = host.run("host_files", role="a", templates=[{"src": "x.j2", "dest": "/etc/x"}])
+    assert "templates are rendered by the action plugin" in refused.message
+    assert not host.run("host_files", role="a", templates=[{"src": "x.j2", "dest": "/etc/x"}], state="absent").changed
+
+
+@pytest.mark.parametrize("block", [False, True])
+def test_a_kept_edit_is_shown_as_a_warning(host: Host, tmp_path: Path, block: bool) -> None:
+    path = tmp_path / "etc/x"
+    host.run("host_files", role="a", files=[entry(path, "ours\n", block=block)])
+    path.write_text(path.read_text().replace("ours", "edited"))
+    edited = path.read_text()
+    predicted = host.run("host_files", check=True, role="a", state="absent")
+    kept = host.manifest.parent / "kept"
+    assert f"The file as they left it will be kept in {kept}." in str(predicted.result["warnings"])
+    assert not kept.exists()
+    done = host.run("host_files", role="a", state="absent")
+    copy = done.result["kept_edits"][0]["copy"]
+    assert done.result["kept_edits"] == [{"path": str(path), "copy": copy}]
+    assert f"wrote to {path}. The file as they left it is kept in {copy}." in str(done.result["warnings"])
+    assert Path(copy).read_text() == edited
+    assert not path.exists()
+
+
+def test_what_was_wanted_is_noted_and_the_note_goes_too(host: Host, tmp_path: Path) -> None:
+    wanted = [entry(tmp_path / "etc/x", "x\n")]
+    host.run("host_files", role="a", files=wanted)
+    (_digest, concern, arguments), *others = want.recorded(Manifest.load(str(host.manifest)))
+    assert (concern, others) == ("host_files", [])
+    change = files.CONCERN.compare(
+        Manifest.load(str(host.manifest)), "a", files.CONCERN.wanted(arguments), Purpose.JUDGE
+    )
+    assert not change.changed
+    assert not host.run("host_files", role="a", files=wanted).changed
+    # The same file by chance: nothing is owned, and yet it was wanted.
+    host.run("host_files", role="b", files=[entry(put(tmp_path / "etc/y", "y\n"), "y\n")])
+    assert not host.run("host_files", role="b", files=[entry(tmp_path / "etc/y", "y\n")]).changed
+    host.run("host_files", role="a", state="absent")
+    assert len(want.recorded(Manifest.load(str(host.manifest)))) == 1
+    host.run("host_files", role="b", state="absent")
+    assert not host.manifest.parent.exists()
+
+
+def test_to_judge_starts_no_validator(host: Host, tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    script = put(tmp_path / "check.sh", f"#!/bin/sh\ntouch {ran}\n", 0o755)
+    file = entry(tmp_path / "etc/x", "x\n", validate=f"{script} %s", mode="0644", replace=False, block=False)
+    change = {}
+    for purpose in Purpose:
+        manifest = Manifest.load(str(host.manifest))
+        change[purpose] = files.CONCERN.compare(manifest, "a", {"files": [file], "templates": []}, purpose)
+        assert change[purpose].changed
+        assert ran.exists() == (purpose is Purpose.PREDICT)
+        ran.unlink(missing_ok=True)
+    with Manifest.change(str(host.manifest)) as manifest:
+        change[Purpose.APPLY].apply(manifest)
+    assert ran.exists()
+
+
+def test_the_login_decides_nothing_about_a_validators_copy(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "mine").mkdir()
+    script = put(tmp_path / "check.sh", '#!/bin/sh\ncase "$1" in /tmp/nspa-proaudio-*) ;; *) exit 1 ;; esac\n', 0o755)
+    host = Host(tmp_path, {"TMPDIR": str(tmp_path / "mine")})
+    done = host.run("host_files", role="a", files=[entry(tmp_path / "etc/x", "x\n", validate=f"{script} %s")])
+    assert done.code == 0, done.message
 
 
 def test_two_runs_at_once_do_not_lose_entries(host: Host, tmp_path: Path) -> None:
