@@ -328,7 +328,7 @@ class Grub:
         except HostError as error:
             raise BootLoaderError(f"{error}. GRUB's menu is as it was.") from error
         if done.returncode or not made.exists():
-            said = done.stderr.strip() or "it made nothing"
+            said = " ".join(done.stderr.splitlines()[-6:]) or "it made nothing"
             raise BootLoaderError(f"{' '.join(command)} failed; GRUB's menu is as it was: {said}")
 
 

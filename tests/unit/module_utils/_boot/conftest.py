@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
 
 import pytest
 
@@ -22,11 +26,12 @@ UUID = "3f0c7c3a-5d0e-4c8e-9a54-0d9f2f1b7a11"
 ROOT = "/dev/nspa-root"
 #: Debian's, and what it says of itself.
 SETTINGS = 'GRUB_DEFAULT=0\nGRUB_DISTRIBUTOR=Debian\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n'
+MADE: List[str] = []
 # In a mount namespace of its own the machine's folders are where GRUB looks for them.
 MKCONFIG = """#!/bin/sh
 exec unshare {options} sh -c '
 for folder in etc/default etc/grub.d boot; do mount --bind "{root}/$folder" "/$folder"; done
-for program in grub-probe; do mount --bind "{root}/programs/$program" "/usr/sbin/$program"; done
+mount --bind "{root}/programs/grub-probe" /usr/sbin/grub-probe
 export PATH="{root}/programs:$PATH"
 exec /usr/sbin/grub-mkconfig "$@"' grub-mkconfig "$@"
 """
@@ -72,7 +77,14 @@ class Machine:
         for release in (RT, STOCK):
             self.kernel(release)
         self.runs(f"BOOT_IMAGE=/boot/vmlinuz-{STOCK} root={ROOT} ro quiet")
-        self.update_grub()
+        self._first_menu()
+
+    def _first_menu(self) -> None:
+        """What update-grub makes of it, made once for all tests."""
+        if not MADE:
+            self.update_grub()
+            MADE.append(self.menu.read_text().replace(str(self.root), "@ROOT@"))
+        self.menu.write_text(MADE[0].replace("@ROOT@", str(self.root)))
 
     def program(self, name: str, text: str) -> None:
         path = self.root / "programs" / name
@@ -97,7 +109,11 @@ class Machine:
     def update_grub(self) -> None:
         """Somebody at the keyboard."""
         done = subprocess.run(
-            [self.root / "programs/grub-mkconfig", "-o", self.menu], capture_output=True, text=True, check=False
+            [self.root / "programs/grub-mkconfig", "-o", self.menu],
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
 
@@ -146,6 +162,38 @@ class Machine:
 
     def choose(self, *packages: str) -> Change:
         return self.settles("default", {"packages": list(packages)})
+
+
+def _emulated(folder: Path, script: str) -> List[str]:
+    """What GRUB itself prints with ``echo "SAID ..."`` when it runs a grub.cfg, up to ``halt``."""
+    (folder / "grub.cfg").write_text(f"set timeout=0\n{script}")
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "vt100"
+        os.execvp("grub-emu", ["grub-emu", "-d", str(folder), "-r", "host"])
+    said, deadline = b"", time.monotonic() + 20
+    try:
+        while time.monotonic() < deadline:
+            if not select.select([terminal], [], [], 1)[0]:
+                continue
+            try:
+                said += os.read(terminal, 65536)
+            except OSError:
+                break  # it has ended
+        else:
+            pytest.fail(f"GRUB does not halt: {said[-500:]!r}")
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.close(terminal)
+    # The terminal has 80 columns, and goes on in the next line without a space.
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", said.decode("utf-8", "replace")).replace("\r", "")
+    return re.findall(r"SAID (.*?) DIAS", text.replace("\n", ""))
+
+
+@pytest.fixture
+def emulated() -> Callable[[Path, str], List[str]]:
+    return _emulated
 
 
 @pytest.fixture
