@@ -14,8 +14,17 @@ author: nspa.proaudio contributors (@nine7nine)
 description:
   - Makes the newest kernel of the given packages the boot loader's default, by name, never by its place in the menu.
   - GRUB is told through a file of its own in C(/etc/default/grub.d); no packaged file is edited.
+  - The entry is one of this system; another system's with the same release is never chosen. A menu that has no entry
+    for the kernel yet, or that names a kernel which is gone, is made anew.
+  - When another file of GRUB's settings chooses another default, the module fails, names that file, and everything is
+    as it was.
   - A machine whose boot loader this module cannot manage is left alone, and the result says why.
 options:
+  role:
+    description:
+      - The role that wants this. What it no longer wants is put back, and only one role can manage it on a machine.
+    type: str
+    required: true
   packages:
     description:
       - Installed kernel packages, or packages that depend on them, such as C(linux-image-rt-amd64).
@@ -41,17 +50,19 @@ attributes:
   platform:
     support: full
     platforms: linux
-    description: GRUB 2 and kernels packaged with dpkg.
+    description: GRUB 2 of Debian and its derivatives is managed; others are recognised.
 """
 
 EXAMPLES = r"""
 - name: Boot Debian's real-time kernel by default
   nspa.proaudio.boot_default:
+    role: linux_nspa
     packages:
       - linux-image-rt-amd64
 
 - name: Put the earlier choice back
   nspa.proaudio.boot_default:
+    role: linux_nspa
     state: absent
 """
 
@@ -67,7 +78,9 @@ running:
   type: str
   sample: 6.12.48+deb13-cloud-amd64
 next_boot:
-  description: The release of the kernel that boots next; empty when the boot loader is not managed.
+  description:
+    - The release of the kernel that boots next; in check mode, of that which would.
+    - Empty when the boot loader is not managed, and when what boots next is no Linux.
   returned: always
   type: str
   sample: 6.12.48+deb13-rt-amd64
@@ -85,17 +98,8 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import 
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
-    present = module.params["state"] == "present"
-    if present and not module.params["packages"]:
-        module.fail_json(msg="packages is empty: name the kernel package to boot, for example linux-image-rt-amd64")
-    carry_out(module, lambda: wanted.compare_default(module.params["packages"] if present else []))
+    spec = wanted.BOOT_DEFAULT.argument_spec()
+    carry_out(AnsibleModule(argument_spec=spec, supports_check_mode=True), wanted.BOOT_DEFAULT)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,22 @@ description:
   - A machine whose boot loader this module cannot manage (a container, a kernel that comes from outside,
     another loader) is left alone, and the result says why.
 options:
+  role:
+    description:
+      - The role that wants this. What it no longer wants is put back, and only one role can manage it on a machine.
+    type: str
+    required: true
   parameters:
     description:
       - Parameters as the kernel reads them, for example C(threadirqs) or C(preempt=full).
-      - A near miss of a well-known parameter is refused, since the kernel ignores unknown ones in silence.
+      - A near miss of a well-known parameter is refused, since the kernel ignores unknown ones in silence; so is what
+        a shell or GRUB's script language would read, and a well-known parameter with two values.
+      - One that is given several times (C(hugepagesz)) counts as the kernel reads it, in this order.
     type: list
     elements: str
     default: []
   state:
-    description: Whether the parameters are put on the boot menu, or everything this module did is taken back.
+    description: Whether the parameters are on the boot menu, or everything this module did is put back.
     type: str
     choices: [present, absent]
     default: present
@@ -49,11 +56,13 @@ attributes:
 EXAMPLES = r"""
 - name: Put interrupts in threads
   nspa.proaudio.kernel_cmdline:
+    role: boot_params
     parameters:
       - threadirqs
 
-- name: Take everything back
+- name: Put everything back
   nspa.proaudio.kernel_cmdline:
+    role: boot_params
     state: absent
 """
 
@@ -68,7 +77,9 @@ running:
   returned: always
   type: str
 next_boot:
-  description: The command line of the entry that boots next; empty when the boot loader is not managed.
+  description:
+    - The command line of the entry that boots next, as the boot menu says it; in check mode, as it would say it.
+    - Empty when the boot loader is not managed.
   returned: always
   type: str
 reboot_reasons:
@@ -80,19 +91,13 @@ reboot_reasons:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "parameters": {"type": "list", "elements": "str", "default": []},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        },
-        supports_check_mode=True,
-    )
-    wanted = module.params["parameters"] if module.params["state"] == "present" else []
-    carry_out(module, lambda: wanted.compare_parameters(wanted))
+    spec = wanted.KERNEL_CMDLINE.argument_spec()
+    carry_out(AnsibleModule(argument_spec=spec, supports_check_mode=True), wanted.KERNEL_CMDLINE)
 
 
 if __name__ == "__main__":

@@ -1,226 +1,421 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What boots this machine, and what it will boot next.
+"""GRUB 2 as Debian and its derivatives set it up.
 
-GRUB is understood from the file that it really reads (grub.cfg) and changed through its drop-in
-directory (/etc/default/grub.d) alone. Other loaders are recognised and left alone.
+Its menu is a script, /boot/grub/grub.cfg, and is read as GRUB runs it. grub-mkconfig makes it from /etc/default/grub,
+from the drop-ins in /etc/default/grub.d, and from what the scripts in /etc/grub.d find; we write drop-ins alone. Each
+script's part of the menu stands between marks with its name: 10_linux writes the entries of this system, others write
+those of other systems, of memory tests, or whatever somebody put there by hand.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
-import subprocess
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Callable, ClassVar, Dict, List, Optional, Sequence, Set, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, grub_script
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot.grub_script import Node
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import (
+    BootLoaderError,
+    Entry,
+    Loader,
+    Menu,
+    Signs,
+    Step,
+)
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc, programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import sync_directory
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
 
-#: The EFI variable in which a boot loader leaves its name (systemd's Boot Loader Interface).
-LOADER_INFO = "sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+CONFIG = "boot/grub/grub.cfg"
+#: Read after /etc/default/grub, in the order of their names.
+DROP_INS = "etc/default/grub.d"
+#: Seconds; os-prober looks at every disk.
+TIMEOUT = 600
 
-
-class BootLoaderError(HostError):
-    """The boot loader's configuration is not what it should be; the message says what to do."""
-
-
-@dataclass
-class Loader:
-    """The boot loader of this machine."""
-
-    name: str  #: ``grub``, ``systemd-boot``, ``none``
-    managed: bool  #: this collection can change its configuration
-    reason: str  #: one sentence: how it was recognised
-
-
-@dataclass
-class Entry:
-    """One entry of GRUB's menu."""
-
-    id: str  #: submenu ids joined with ``>``, as GRUB_DEFAULT wants it
-    index: str  #: the same by position, ``1>0``
-    title: str  #: submenu titles joined with ``>``
-    kernel: str = ""  #: release, from the file name of the ``linux`` line
-    cmdline: str = ""  #: arguments of the ``linux`` line
-    recovery: bool = False
-
-
-@dataclass
-class _Menu:
-    id: List[str] = field(default_factory=list)
-    index: List[str] = field(default_factory=list)
-    title: List[str] = field(default_factory=list)
-    count: int = 0
-
-
-def container(root: Path = Path("/")) -> str:
-    """Name the kind of container that we run in, or return an empty string (systemd, CONTAINER_INTERFACE.md)."""
-    try:
-        return (root / "run/systemd/container").read_text(encoding="utf-8").strip() or "container"
-    except OSError:
-        pass
-    for mark, kind in ((".dockerenv", "docker"), ("run/.containerenv", "podman")):
-        if (root / mark).exists():
-            return kind
-    return ""
-
-
-def detect(root: Path = Path("/")) -> Loader:
-    """Recognise the boot loader that started this machine."""
-    kind = container(root)
-    if kind:
-        return Loader("none", False, f"a container ({kind}) runs the kernel of its host")
-    try:
-        info = (root / LOADER_INFO).read_bytes()[4:].decode("utf-16-le", "replace").rstrip("\0")
-    except OSError:
-        info = ""
-    if info.startswith("systemd-boot"):
-        return Loader("systemd-boot", False, f"{info} started this machine")
-    if not (root / "boot/grub/grub.cfg").is_file():
-        return Loader("none", False, "no boot loader configuration was found: the kernel comes from outside")
-    if root == Path("/") and not shutil.which("grub-mkconfig", path="/usr/sbin:/sbin:/usr/bin:/bin"):
-        return Loader("none", False, "/boot/grub/grub.cfg is there, but grub-mkconfig is not installed")
-    return Loader("grub", True, "/boot/grub/grub.cfg")
+_HEADER = "# Written by nspa.proaudio (role {role}): change the role's variables, not this file.\n"
+_PARAMETERS = """\
+# In front of a "--": what stands behind it is init's, not the kernel's.
+nspa_line=" $GRUB_CMDLINE_LINUX_DEFAULT "
+nspa_kernel="${{nspa_line%% -- *}}"
+GRUB_CMDLINE_LINUX_DEFAULT="$nspa_kernel {parameters}${{nspa_line#"$nspa_kernel"}}"
+"""
+# Reads the settings as grub-mkconfig does, with one drop-in as it is going to be, and says what each file set.
+_TRACE = r"""
+set -e
+exec 3>&1 >&2
+nspa_path=$1 nspa_text=$2
+shift 2
+for nspa_file; do
+    if [ "$nspa_file" = "$nspa_path" ]; then eval "$nspa_text"; else . "$nspa_file"; fi
+    printf '%s\0' "$nspa_file" "$GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT" "$GRUB_DEFAULT" >&3
+done
+"""
 
 
 class Grub:
-    """GRUB's menu as it stands, and the order to make it anew."""
+    """GRUB's menu, its settings, and the order to make the menu anew."""
+
+    signs: ClassVar[Signs] = Signs("grub", ("grub", "shim"), (CONFIG, "boot/grub2/grub.cfg"))
+    mend: ClassVar[str] = "run update-grub"
 
     def __init__(self, root: Path = Path("/")) -> None:
         self.root = root
-        self.config = root / "boot/grub/grub.cfg"
-        self._read()
+        self.config = root / CONFIG
+        self.parameters_file = str(root / DROP_INS / "70-nspa-cmdline.cfg")
+        self.default_file = str(root / DROP_INS / "71-nspa-default.cfg")
 
-    def _read(self) -> None:
-        try:
-            text = self.config.read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise BootLoaderError(f"GRUB's menu cannot be read: {error}. Run update-grub and try again.") from error
-        self.entries = _entries(text)
-        self._default = _default(text)
+    # -- recognising
+
+    @classmethod
+    def examine(cls, root: Path = Path("/")) -> Loader:
+        """Say whether the GRUB of this machine can be managed."""
+        config = root / CONFIG
+        if not config.is_file():
+            return Loader("grub", False, f"GRUB started this machine, but its menu /{CONFIG} is not there")
+        made = _made_by_mkconfig(config)
+        if root == Path("/") and made:
+            program = shutil.which("grub-mkconfig", path=programs.environment()["PATH"])
+            if program is None:
+                return Loader("grub", False, f"/{CONFIG} is there, but grub-mkconfig is not installed")
+            if b"default/grub.d" not in Path(program).read_bytes():
+                return Loader("grub", False, f"the grub-mkconfig of this machine reads no drop-ins in /{DROP_INS}")
+        if not made:
+            return Loader("grub", False, f"/{CONFIG} was not made by grub-mkconfig, which would overwrite it")
+        return Loader("grub", True, f"/{CONFIG}")
+
+    # -- reading
+
+    def menu(self) -> Menu:
+        """Read the menu as it stands.
+
+        :raises BootLoaderError: when it cannot be read.
+        """
+        return self._menu(self._text())
 
     def default(self) -> Optional[Entry]:
-        """Return the entry that boots when nobody touches the keyboard, or None if GRUB would not find it."""
-        environment = self.environment()
-        # grub-mkconfig's header takes next_entry once, then the default.
-        wanted = environment.get("next_entry") or self._default
-        if wanted in ("${saved_entry}", "saved"):
-            wanted = environment.get("saved_entry", "")
-        found = self._find(wanted or "0")
-        if found is None and self.entries:
-            return self.entries[0]  # what GRUB does when the name is unknown
-        return found
+        """Return what boots next when nobody touches the keyboard; None if that is nothing."""
+        return self.menu().next
 
-    def _find(self, name: str) -> Optional[Entry]:
-        for entry in self.entries:
-            if name in (entry.id, entry.index, entry.title):
-                return entry
-        # "1" may also name a submenu: GRUB then opens it at its first entry.
-        for entry in self.entries:
-            if entry.index.startswith(name + ">") or entry.id.startswith(name + ">"):
-                return entry
+    def _text(self) -> str:
+        try:
+            return self.config.read_text(encoding="utf-8", errors="replace")
+        except PermissionError as error:
+            raise BootLoaderError("GRUB's menu can only be read by root: run as root (become: true)") from error
+        except OSError as error:
+            raise BootLoaderError(
+                f"GRUB's menu cannot be read: {error}. As root, {self.mend} and try again."
+            ) from error
+
+    def _menu(self, text: str) -> Menu:
+        try:
+            outcome = self._run(text)
+            # What grub-reboot asked for, once: then the script would choose otherwise.
+            once = self._environment().get("next_entry")
+            later = self._run(text, once=False) if once else outcome
+        except grub_script.ScriptError as error:
+            return Menu(trouble=f"GRUB cannot read it: {error}")
+        if not outcome.menu:
+            return Menu(trouble="it is empty")
+        return self._resolve(outcome.menu, outcome.variables.get("default", ""), later.variables.get("default", ""))
+
+    def _resolve(self, nodes: List[Node], once: str, always: str) -> Menu:
+        roots = self._roots(nodes)
+        entries: Dict[int, Entry] = {}
+        self._collect(nodes, [], roots, entries)
+        menu = Menu(list(entries.values()))
+        chosen = [_choose(nodes, default) for default in (once, always)]
+        menu.next, menu.default = (entries[id(node)] if node else None for node in chosen)
+        gone = [entry.kernel for node, entry in _pairs(nodes, entries) if self._dangles(node)]
+        if gone:
+            menu.trouble = f"it names the kernel {gone[0]}, which is not in /boot"
+        return menu
+
+    def _run(self, text: str, once: bool = True) -> grub_script.Outcome:
+        def read(path: str) -> Optional[str]:
+            content = self._boot_file(path)
+            if content is not None and path.endswith("/grubenv") and not once:
+                content = re.sub(r"^next_entry=.*\n", "", content, flags=re.MULTILINE)
+            return content
+
+        # What GRUB's core sets before it runs the script.
+        efi = (self.root / "sys/firmware/efi").is_dir()
+        folder = f"/{Path(CONFIG).parent}"
+        variables = {"prefix": folder, "config_directory": folder, "grub_platform": "efi" if efi else "pc"}
+        return grub_script.run(text, variables, read, f"/{CONFIG}")
+
+    def _boot_file(self, path: str) -> Optional[str]:
+        """A file by the name that GRUB has for it: a device in round brackets, and a path on a disk."""
+        name = re.sub(r"^\([^)]*\)", "", path).lstrip("/")
+        for place in (self.root / name, self.root / "boot" / name):
+            try:
+                if place.is_dir():
+                    return ""
+                if place.is_file():
+                    return place.read_text(encoding="utf-8", errors="replace")
+            except OSError:
+                continue
         return None
 
-    def entry_of(self, release: str) -> Optional[Entry]:
-        """Return the entry that boots kernel *release* by its own name, not the one that follows the newest."""
-        found = [entry for entry in self.entries if entry.kernel == release and not entry.recovery]
-        return found[-1] if found else None
+    def _environment(self) -> Dict[str, str]:
+        return grub_script.environment(self._boot_file(f"/{Path(CONFIG).parent}/grubenv") or "")
 
-    def environment(self) -> Dict[str, str]:
-        """Return GRUB's environment block (grubenv): lines ``name=value`` padded with ``#``."""
+    def _roots(self, nodes: List[Node]) -> Set[str]:
+        """The root devices of this system, as entries name them: that which runs, and that which 10_linux found."""
+        found = {_root(proc.command_line(self.root))}
+        for node in _flat(nodes):
+            if _script(node).startswith("10_linux"):
+                found.add(_root(grub_script.kernel_line(node.linux[1:])))
+        return found - {""}
+
+    def _collect(self, nodes: List[Node], above: List[Node], roots: Set[str], entries: Dict[int, Entry]) -> None:
+        for node in nodes:
+            path = [*above, node]
+            if node.submenu is not None:
+                self._collect(node.submenu, path, roots, entries)
+                continue
+            line = grub_script.kernel_line(node.linux[1:])
+            name = ">".join(part.id.replace(">", ">>") for part in path)
+            entries[id(node)] = Entry(
+                id=name,
+                title=">".join(part.title for part in path),
+                kernel=self._release(node),
+                cmdline=line,
+                origin=node.origin,
+                recovery="-recovery-" in node.id or "single" in cmdline.split(line),
+                ours=self._made_from_settings(node) and bool(self._release(node)) and _root(line) in roots,
+                follows="-simple-" in node.id,
+            )
+
+    def _release(self, node: Node) -> str:
+        """The release of the kernel that an entry boots, from its file's name; empty if it boots no kernel."""
+        if not node.linux:
+            return ""
+        name = node.linux[0].rpartition("/")[2]
+        if "-" not in name:
+            name = os.path.basename(os.path.realpath(self.root / name))  # Debian's links /vmlinuz and /vmlinuz.old
+        match = re.fullmatch(r"(?:vmlinu[xz]|kernel|linux|bzImage)-(.+?)(?:\.efi\.signed)?", name)
+        return match[1] if match else ""
+
+    def _made_from_settings(self, node: Node) -> bool:
+        """Whether the script that wrote an entry gives it the parameters for normal entries."""
+        if not node.origin.startswith("/etc/grub.d/"):
+            return False
+        text = proc.read(node.origin, self.root)
+        return _script(node).startswith("10_linux") if text is None else "GRUB_CMDLINE_LINUX_DEFAULT" in text
+
+    def _dangles(self, node: Node) -> bool:
+        """Whether an entry that grub-mkconfig finds by itself boots a kernel that is not there any more."""
+        if not node.linux or not _script(node).startswith("10_linux"):
+            return False
+        name = node.linux[0].rpartition("/")[2]
+        return not any((folder / name).exists() for folder in (self.root / "boot", self.root))
+
+    # -- settings
+
+    def parameters(self, role: str, parameters: List[str]) -> files.Wanted:
+        """The file that puts kernel parameters on every normal entry of this system."""
+        text = _HEADER.format(role=role) + _PARAMETERS.format(parameters=" ".join(parameters))
+        return files.Wanted(self.parameters_file, text.encode())
+
+    def choice(self, role: str, entry: Optional[Entry]) -> files.Wanted:
+        """The file that makes an entry the default; None: one that is not in the menu yet."""
+        text = _HEADER.format(role=role)
+        if entry:
+            text += "GRUB_DEFAULT='{}'\n".format(entry.id.replace("'", "'\\''"))
+        return files.Wanted(self.default_file, text.encode())
+
+    def steps(self, path: str, content: Optional[bytes]) -> List[Step]:
+        """Read the settings as grub-mkconfig will, with `content` at `path`; None: with nothing there.
+
+        :raises BootLoaderError: when the shell does not get through them.
+        """
+        names = {str(name) for name in (self.root / DROP_INS).glob("*.cfg")} - {path}
+        sources = sorted(names if content is None else names | {path})
+        main = self.root / "etc/default/grub"
+        if main.exists():
+            sources.insert(0, str(main))
+        text = (content or b"").decode("utf-8", "replace")
+        done = programs.run("sh", "-c", _TRACE, "sh", path, text, *sources, timeout=60, variables=_language(self.root))
+        fields = done.stdout.split("\0")[:-1]
+        if done.returncode or len(fields) < 3 * len(sources):
+            broken = sources[min(len(fields) // 3, len(sources) - 1)]
+            said = done.stderr.strip() or "it ends early"
+            raise BootLoaderError(
+                f"{broken} cannot be read by sh, so no menu can be made: {said}. Mend that file; nothing was changed."
+            )
+        found = []
+        for file, line, default in zip(fields[::3], fields[1::3], fields[2::3]):
+            found.append(Step(file, grub_script.kernel_line(grub_script.words(line)), default or "0"))
+        return found
+
+    def foresee(self, path: str, content: Optional[bytes]) -> Menu:
+        """Say what the menu will be once it has been made with `content` at `path`; None: with nothing there.
+
+        :raises BootLoaderError: when it cannot be made.
+        """
+        stands = files.look(path)
+        before = self.steps(path, stands.content if stands.state else None)
+        after = self.steps(path, content)
+        default = after[-1].default if after else "0"
         try:
-            text = (self.root / "boot/grub/grubenv").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return {}
-        pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-        return {name: value for name, _equals, value in pairs}
+            text = _with_default(self._text(), "${saved_entry}" if default == "saved" else default)
+            outcome, later = self._run(text), self._run(text, once=False)
+        except grub_script.ScriptError as error:
+            return Menu(trouble=str(error))
+        if not outcome.menu:
+            return Menu(trouble="it is empty")
+        old, new = (grub_script.words(steps[-1].cmdline) if steps else [] for steps in (before, after))
+        for node in _flat(outcome.menu):
+            if node.linux and self._made_from_settings(node) and "-recovery-" not in node.id:
+                node.linux = [node.linux[0], *_exchange(node.linux[1:], old, new)]
+        self._prune(outcome.menu)
+        return self._resolve(outcome.menu, outcome.variables.get("default", ""), later.variables.get("default", ""))
 
-    def stale(self) -> bool:
-        """Say whether the menu is older than what it is made from, as after an interrupted run."""
-        sources = [self.root / "etc/default/grub", self.root / "etc/default/grub.d"]
-        sources += sources[1].glob("*.cfg")
-        made = self.config.stat().st_mtime
-        return any(path.exists() and path.stat().st_mtime > made for path in sources)
+    def _prune(self, nodes: List[Node]) -> None:
+        """Leave out what names a kernel that is gone; the entry that follows the newest gets the next one."""
+        there = [node for node in _flat(nodes) if node.linux and not self._dangles(node)]
+        for node in list(nodes):
+            if node.submenu is not None:
+                self._prune(node.submenu)
+                if not node.submenu:
+                    nodes.remove(node)
+            elif self._dangles(node):
+                heirs = [other for other in there if _script(other).startswith("10_linux")]
+                if "-simple-" in node.id and heirs:
+                    node.linux = list(heirs[0].linux)
+                else:
+                    nodes.remove(node)
 
-    def regenerate(self) -> None:
-        """Make grub.cfg anew from /etc/default/grub, its drop-ins and the installed kernels."""
-        command = ["grub-mkconfig", "-o", str(self.config)]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **language(self.root)},
-        )
-        if done.returncode:
-            raise BootLoaderError(f"{' '.join(command)} failed; GRUB's menu is as it was: {done.stderr.strip()}")
-        self._read()
+    # -- making the menu
+
+    def make(self, accept: Callable[[Menu], None]) -> Menu:
+        """Make the menu anew from its settings and the installed kernels.
+
+        It is made beside the one that stands, shown to `accept`, and put into place in one step if that raises
+        nothing, so that at any time there is a whole menu.
+        :raises HostError: with the menu as it was.
+        """
+        target = Path(os.path.realpath(self.config))
+        made = target.with_name(f"{target.name}.nspa-proaudio")
+        litter = (made, made.with_name(f"{made.name}.new"))
+        _remove(litter)
+        try:
+            self._mkconfig(made)
+            menu = self._menu(made.read_text(encoding="utf-8", errors="replace"))
+            if menu.trouble:
+                raise BootLoaderError(f"GRUB's menu was made anew and is no good: {menu.trouble}. It is as it was.")
+            accept(menu)
+            _replace(made, target)
+            return menu
+        except OSError as error:
+            raise BootLoaderError(
+                f"GRUB's menu cannot be written: {error.strerror}. It is as it was. Make room, or remount /boot "
+                f"if it is read-only, and run again."
+            ) from error
+        finally:
+            _remove(litter)
+
+    def _mkconfig(self, made: Path) -> None:
+        command = ["grub-mkconfig", "-o", str(made)]
+        try:
+            done = programs.run(*command, timeout=TIMEOUT, variables=_language(self.root))
+        except HostError as error:
+            raise BootLoaderError(f"{error}. GRUB's menu is as it was.") from error
+        if done.returncode or not made.exists():
+            said = " ".join(done.stderr.splitlines()[-6:]) or "it made nothing"
+            raise BootLoaderError(f"{' '.join(command)} failed; GRUB's menu is as it was: {said}")
 
 
-def language(root: Path = Path("/")) -> Dict[str, str]:
-    """Return the machine's LANG: grub-mkconfig writes the menu in that language, whoever calls it."""
+def _made_by_mkconfig(config: Path) -> bool:
+    """Whether a menu has the marks of grub-mkconfig. One that is empty, or not for our eyes, may be its work too."""
+    try:
+        text = config.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True
+    return not text.strip() or "automatically generated by grub-mkconfig" in text or "### BEGIN /etc/grub.d/" in text
+
+
+def _language(root: Path) -> Dict[str, str]:
+    """The machine's LANG: grub-mkconfig writes the menu in that language, whoever calls it."""
     for place in ("etc/default/locale", "etc/locale.conf"):
-        try:
-            text = (root / place).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        found = re.search(r"^LANG=[\"']?([^\"'\s]+)", text, re.MULTILINE)
+        found = re.search(r"^LANG=[\"']?([^\"'\s]+)", proc.read(place, root) or "", re.MULTILINE)
         if found:
             return {"LANG": found.group(1)}
     return {}
 
 
-def _unquote(word: str) -> str:
-    return re.sub(r"'([^']*)'|\"([^\"]*)\"|\\(.)", lambda m: m.group(1) or m.group(2) or m.group(3) or "", word)
+def _replace(made: Path, target: Path) -> None:
+    """Put a menu into the place of the one that stands, with its mode and owner."""
+    info = target.stat()
+    made.chmod(info.st_mode & 0o7777)
+    with contextlib.suppress(PermissionError):  # a FAT file system knows no owners
+        os.chown(made, info.st_uid, info.st_gid)
+    with made.open("rb") as stream:
+        os.fsync(stream.fileno())
+    made.replace(target)
+    sync_directory(target.parent)
 
 
-_WORD = re.compile(r"(?:'[^']*'|\"[^\"]*\"|\\.|[^\s'\"\\])+")
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
-def _entries(text: str) -> List[Entry]:
-    """Read the menu entries of a grub.cfg that grub-mkconfig wrote."""
-    entries: List[Entry] = []
-    menus = [_Menu()]
-    current: Optional[Entry] = None
-    depth: List[str] = []  # one mark for each open brace: menu, entry, other
-    for raw in text.splitlines():
-        line = raw.strip()
-        words = _WORD.findall(line)
-        if not words or line.startswith("#"):
-            continue
-        if words[0] in ("menuentry", "submenu") and words[-1] == "{":
-            title = _unquote(words[1])
-            ids = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("$menuentry_id_option", "--id")]
-            name = _unquote(ids[0]) if ids else title
-            menu = menus[-1]
-            here = ([*menu.id, name], [*menu.index, str(menu.count)], [*menu.title, title])
-            menu.count += 1
-            if words[0] == "submenu":
-                menus.append(_Menu(*here))
-                depth.append("menu")
-            else:
-                identifier, index, titles = (">".join(part) for part in here)
-                current = Entry(identifier, index, titles, recovery="recovery" in f"{name} {title}")
-                entries.append(current)
-                depth.append("entry")
-        elif words[0] == "}":
-            closed = depth.pop() if depth else ""
-            if closed == "menu":
-                menus.pop()
-            elif closed == "entry":
-                current = None
-        elif words[-1] == "{":
-            depth.append("other")
-        elif current is not None and words[0] in ("linux", "linux16", "linuxefi") and len(words) > 1:
-            kernel = _unquote(words[1]).rpartition("/")[2]
-            current.kernel = re.sub(r"^(vmlinuz|vmlinux|linux|kernel)-", "", kernel)
-            current.cmdline = " ".join(_unquote(word) for word in words[2:])
-    return entries
+def _with_default(text: str, default: str) -> str:
+    """A menu with another GRUB_DEFAULT, which 00_header writes into it."""
+    return re.sub(r'^(\s*set default=)"(?!\$\{next_entry\}")[^"\n]*"', lambda m: f'{m[1]}"{default}"', text, flags=re.M)
 
 
-def _default(text: str) -> str:
-    found = [_unquote(value) for value in re.findall(r"^\s*set default=(\S.*)$", text, re.MULTILINE)]
-    settled = [value for value in found if value != "${next_entry}"]
-    return settled[0] if settled else "0"
+def _choose(nodes: List[Node], default: str) -> Optional[Node]:
+    """The entry that GRUB boots for a value of ``default`` (grub-core/normal/menu.c: get_entry_number, run_menu).
+
+    By its place, or by title or id; in submenus with ``>`` between the levels (``>>`` is a ``>`` in a name). What is
+    not found, or not given, is the first.
+    """
+    while nodes:
+        index, _rest = grub_script.number(default)
+        parts = re.split(r"(?<!>)>(?!>)", default.replace(">>", "\0"), maxsplit=1)
+        name = parts[0].replace("\0", ">")
+        if index is None:
+            index = next((place for place, node in enumerate(nodes) if name in (node.title, node.id)), 0)
+        node = nodes[index if index < len(nodes) else 0]
+        if node.submenu is None:
+            return node
+        nodes, default = node.submenu, parts[1].replace("\0", ">>") if len(parts) > 1 else ""
+    return None
+
+
+def _flat(nodes: List[Node]) -> List[Node]:
+    found = []
+    for node in nodes:
+        found += [node] if node.submenu is None else _flat(node.submenu)
+    return found
+
+
+def _pairs(nodes: List[Node], entries: Dict[int, Entry]) -> List[Tuple[Node, Entry]]:
+    return [(node, entries[id(node)]) for node in _flat(nodes)]
+
+
+def _script(node: Node) -> str:
+    return node.origin.rpartition("/")[2]
+
+
+def _root(line: str) -> str:
+    """The root device that a command line names; the last one counts."""
+    return next((item.value or "" for item in reversed(cmdline.parameters(line)) if item.name == "root"), "")
+
+
+def _exchange(arguments: List[str], old: List[str], new: List[str]) -> List[str]:
+    """The arguments of an entry with other settings."""
+    kept = arguments[: len(arguments) - len(old)]
+    if kept + old != arguments:
+        # The menu is older than the settings: what 10_linux itself puts first stays.
+        kept = arguments[: next((place for place, word in enumerate(arguments) if word in ("ro", "rw")), -1) + 1]
+    return kept + new

@@ -1,206 +1,389 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the machine boots next, what runs now, and what is wanted: the kernel and its command line."""
+"""What the machine boots next, what runs now, and what is wanted: the kernel and its command line.
+
+A change of the boot menu is a file of ours among the boot loader's settings, and a menu made anew. Whether a new menu
+is due is seen from the menu itself, not from the times of files: it lacks what is wanted, it names a kernel that is
+gone, or a run was interrupted before it had made it (the manifest says so).
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import grub as bootloader
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot.grub import BootLoaderError, Grub, Loader
-from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, kernels, loaders
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot.loaders import BootLoader
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import BootLoaderError, Entry, Menu, Step
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages import manager as package_manager
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager
 
-#: Read by grub-mkconfig after /etc/default/grub, in the order of their names.
-PARAMETERS_FILE = "/etc/default/grub.d/70-nspa-cmdline.cfg"
-DEFAULT_FILE = "/etc/default/grub.d/71-nspa-default.cfg"
-
-_HEADER = "# Written by nspa.proaudio (role {role}): change the role's variables, not this file.\n"
+#: Entries by owner: a boot menu that has yet to be made from the settings as they are.
+KIND = "boot_menu"
 
 
-@dataclass
-class Plan:
-    """What differs; ``apply`` brings it about. Without a managed boot loader nothing ever differs."""
+class _BootChange:
+    """What differs, of either concern. Without a boot loader that we manage nothing differs but files of ours."""
 
-    loader: Loader
-    role: str
-    path: str  #: our drop-in
-    running: str = ""
-    before: str = ""  #: what boots next as the menu stands
-    next_boot: str = ""  #: what boots next once the plan is carried out
-    text: Optional[str] = None  #: wanted content of the drop-in; None: no drop-in
-    grub: Optional[Grub] = None
-    stale: bool = False  #: the menu does not say what the files say
-    reboot_reasons: List[str] = field(default_factory=list)
+    concern = ""
 
-    def __post_init__(self) -> None:
-        self.differences = self._compare(Manifest.load()) if self.grub else None
+    def __init__(self, manifest: Manifest, role: str, wanted: bool, purpose: Purpose, root: Path) -> None:
+        self.role, self.purpose, self.root = role, purpose, root
+        # A role may own other files too, and both concerns.
+        self.owner = f"{role}/{self.concern}"
+        self.warnings: List[str] = []
+        self.loader = loaders.detect(root)
+        self.boot: Optional[BootLoader] = loaders.manager(self.loader, root)
+        self.menu = self.boot.menu() if self.boot else Menu()
+        self.file = self._file(self.boot) if self.boot and wanted else None
+        self.differences: Optional[files.Differences] = None
+        if self.boot or not wanted:
+            self.differences = files.compare(manifest, self.owner, [self.file] if self.file else [])
+        self.due = bool(self.boot) and bool(manifest.entries(KIND) or self.menu.trouble or self._lacking(self.menu))
+        self.before = self.next_boot = self._shown(self.menu)
+        if self.boot and self.changed and purpose is Purpose.PREDICT:
+            self.next_boot = self._shown(self._foresee(self.boot))
 
-    def _compare(self, manifest: Manifest) -> files.Differences:
-        wanted = [] if self.text is None else [files.Wanted(self.path, self.text.encode())]
-        return files.compare(manifest, self.role, wanted)
+    # -- what each concern says
+
+    def _file(self, boot: BootLoader) -> Optional[files.Wanted]:
+        """Our file as it is wanted; None: none."""
+        raise NotImplementedError
+
+    def _path(self, boot: BootLoader) -> str:
+        """Where our file is."""
+        raise NotImplementedError
+
+    def _lacking(self, menu: Menu) -> str:
+        """What is wanted and not in a menu; empty if all of it is."""
+        raise NotImplementedError
+
+    def _holder(self, menu: Menu) -> Optional[Entry]:
+        """The entry that lacks it, or that is chosen instead."""
+        raise NotImplementedError
+
+    def _lost(self, step: Step) -> bool:
+        """Whether the settings no longer say what is wanted when this file of them has been read."""
+        raise NotImplementedError
+
+    def _shown(self, menu: Menu) -> str:
+        """What boots next, as the module returns it."""
+        raise NotImplementedError
+
+    def _running(self) -> str:
+        """What runs, as the module returns it."""
+        raise NotImplementedError
+
+    def _reasons(self, running: str, next_boot: str) -> List[str]:
+        """Why a reboot is due."""
+        raise NotImplementedError
+
+    # -- the protocol of changes
 
     @property
     def changed(self) -> bool:
         """Whether the machine differs from what is wanted."""
-        return self.differences is not None and (self.differences.any or self.stale)
+        return bool(self.differences and self.differences.any) or self.due
 
-    def apply(self) -> None:
-        """Write our drop-in and make GRUB's menu anew; if GRUB refuses, the drop-in goes back as it was."""
-        if self.grub is None:
+    def apply(self, manifest: Manifest) -> None:
+        """Write our file and make the menu anew; if the menu does not become what is wanted, all is as it was."""
+        if self.differences is None or not self.changed:
             return
-        earlier = files.look(self.path)
-        with Manifest.change() as manifest:
-            files.apply(manifest, self._compare(manifest))
+        if self.boot is None:
+            self._write(manifest, self.differences)
+            return
+        marks = manifest.entries(KIND)
+        manifest.record(KIND, self.owner, self.owner, None)
+        manifest.save()
+        earlier = files.look(self._path(self.boot))
         try:
-            self.grub.regenerate()
-        except BootLoaderError:
-            self.text = earlier.content.decode() if earlier.state else None
-            with Manifest.change() as manifest:
-                files.apply(manifest, self._compare(manifest))
+            self._prepare(manifest, self.boot)
+            self._write(manifest, self.differences)
+            self.menu = self.boot.make(self._accept("What was tried was put back."))
+        except HostError:
+            self._undo(manifest, self._path(self.boot), earlier, self.owner in marks)
             raise
+        for owner in manifest.entries(KIND):
+            manifest.forget(KIND, owner)
+        self.next_boot = self._shown(self.menu)
 
     def result(self) -> Dict[str, Any]:
-        """Return what the modules report."""
-        diff = files.diff(self.differences) if self.differences else []
-        if self.before != self.next_boot:
-            header = "what boots next"
-            diff.append(
-                {
-                    "before": self.before + "\n",
-                    "after": self.next_boot + "\n",
-                    "before_header": header,
-                    "after_header": header,
-                }
-            )
+        """What the modules return."""
+        running = self._running()
         return {
-            "changed": self.changed,
             "loader": asdict(self.loader),
-            "running": self.running,
+            "running": running,
             "next_boot": self.next_boot,
-            "reboot_reasons": self.reboot_reasons,
-            "diff": diff,
+            "reboot_reasons": self._reasons(running, self.next_boot) if self.boot else [],
         }
 
+    def diff(self) -> List[Dict[str, str]]:
+        """The file, and what boots next."""
+        shown = files.diff(self.differences) if self.differences else []
+        if self.before != self.next_boot:
+            shown.append(
+                {
+                    "before_header": "what boots next",
+                    "after_header": "what boots next",
+                    "before": f"{self.before}\n",
+                    "after": f"{self.next_boot}\n",
+                }
+            )
+        return shown
 
-def running_cmdline() -> str:
-    """Return the command line of the running kernel, without the loader's BOOT_IMAGE (proc(5), /proc/cmdline)."""
-    line = Path("/proc/cmdline").read_text(encoding="utf-8", errors="replace").strip()
-    return re.sub(r"^BOOT_IMAGE=\S+\s*", "", line)
+    # -- details
+
+    def _prepare(self, manifest: Manifest, boot: BootLoader) -> None:
+        """What has to be done before the file can be written."""
+
+    def _write(self, manifest: Manifest, differences: files.Differences) -> None:
+        for edit in files.apply(manifest, differences):
+            self.warnings.append(f"{edit['path']} had been edited; the edited file is kept as {edit['copy']}.")
+
+    def _undo(self, manifest: Manifest, path: str, earlier: files.Seen, marked: bool) -> None:
+        """Put our file back as it was. The menu stands as it did before, so that no new one is due for our sake."""
+        wanted = [files.Wanted(path, earlier.content)] if earlier.state else []
+        # If even this fails, the mark stays, and the next run finds it.
+        with contextlib.suppress(HostError):
+            files.apply(manifest, files.compare(manifest, self.owner, wanted))
+            if not marked:
+                manifest.forget(KIND, self.owner)
+            manifest.save()
+
+    def _foresee(self, boot: BootLoader) -> Menu:
+        menu = boot.foresee(self._path(boot), self.file.content if self.file else None)
+        if not menu.trouble:
+            self._accept("Nothing was changed.")(menu)
+        return menu
+
+    def _accept(self, otherwise: str) -> Callable[[Menu], None]:
+        def accept(menu: Menu) -> None:
+            lacking = self._lacking(menu)
+            if lacking:
+                raise BootLoaderError(f"{lacking} does not reach the boot menu: {self._culprit(menu)} {otherwise}")
+
+        return accept
+
+    def _culprit(self, menu: Menu) -> str:
+        """Say what takes away what we set, and what to do."""
+        steps = self.boot.steps(self.file.path, self.file.content) if self.boot and self.file else []
+        ours = next((place for place, step in enumerate(steps) if self.file and step.file == self.file.path), 0)
+        lost = next((place for place in range(ours, len(steps)) if self._lost(steps[place])), None)
+        if lost is not None and lost > ours:
+            return (
+                f"{steps[lost].file}, which is read after ours, sets something else. Let it keep what was set before "
+                f"it, or give it a name that sorts before {Path(steps[ours].file).name}."
+            )
+        if lost is not None:
+            ended = next((step.file for step in steps if cmdline.missing(["a"], f"{step.cmdline} a")), "")
+            if not ended:
+                return f"what is set before {steps[ours].file} swallows it. Look for a quote there that is not closed."
+            return (
+                f'{ended} puts a "--" on the kernel command line, and all behind it goes to init instead. '
+                f"Move it behind all that the kernel shall read."
+            )
+        entry = self._holder(menu)
+        if entry is None:
+            return "it has no entry for this system's own kernels. Look at what makes the menu, then run this again."
+        return (
+            f"its entry '{entry.title}' comes from {entry.origin}, which does not go by these settings. "
+            f"Change that file, or choose another default entry."
+        )
 
 
-def compare_parameters(wanted: List[str]) -> Plan:
-    """Compare kernel parameters with the boot menu and the running kernel; changes nothing.
+class _Parameters(_BootChange):
+    """Kernel parameters on every normal entry of this system."""
 
-    :param wanted: parameters; an empty list takes ours back.
-    :raises BootLoaderError: when a parameter is not one, or the menu cannot be read.
+    concern = "kernel_cmdline"
+
+    def __init__(
+        self, manifest: Manifest, role: str, parameters: List[str], purpose: Purpose, root: Path = Path("/")
+    ) -> None:
+        self.parameters = parameters
+        super().__init__(manifest, role, bool(parameters), purpose, root)
+
+    def _file(self, boot: BootLoader) -> Optional[files.Wanted]:
+        return boot.parameters(self.role, self.parameters)
+
+    def _path(self, boot: BootLoader) -> str:
+        return boot.parameters_file
+
+    def _lacking(self, menu: Menu) -> str:
+        lines = [entry.cmdline for entry in self._concerned(menu)]
+        if self.parameters and not lines:
+            return " ".join(self.parameters)
+        lacking = {word for line in lines for word in cmdline.missing(self.parameters, line)}
+        return " ".join(word for word in self.parameters if word in lacking)
+
+    def _concerned(self, menu: Menu) -> List[Entry]:
+        """The normal entries, and that which is chosen if it boots one of the same kernels."""
+        chosen, normal = menu.default, menu.normal
+        if chosen and not chosen.recovery and chosen not in normal and _same_system(chosen, normal):
+            return [*normal, chosen]
+        return normal
+
+    def _holder(self, menu: Menu) -> Optional[Entry]:
+        found = [entry for entry in self._concerned(menu) if cmdline.missing(self.parameters, entry.cmdline)]
+        return found[0] if found else None
+
+    def _lost(self, step: Step) -> bool:
+        return bool(cmdline.missing(self.parameters, step.cmdline))
+
+    def _shown(self, menu: Menu) -> str:
+        return menu.next.cmdline if menu.next else ""
+
+    def _running(self) -> str:
+        return proc.command_line(self.root)
+
+    def _reasons(self, running: str, next_boot: str) -> List[str]:
+        now, then = cmdline.split(running), cmdline.split(next_boot)
+        parameters_now, parameters_then = cmdline.parameters(running), cmdline.parameters(next_boot)
+        coming = [word for word in then if cmdline.parse(word) not in parameters_now]
+        going = [word for word in now if cmdline.parse(word) not in parameters_then]
+        reasons = []
+        if coming:
+            reasons.append(f"the kernel runs without {' '.join(coming)}")
+        if going:
+            reasons.append(f"the kernel still runs with {' '.join(going)}")
+        return reasons
+
+
+class _Default(_BootChange):
+    """The newest kernel of some packages as that which boots by default."""
+
+    concern = "boot_default"
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        role: str,
+        packages: Sequence[str],
+        purpose: Purpose,
+        root: Path,
+        find: Callable[[], PackageManager],
+    ) -> None:
+        self.packages = list(packages)
+        self.find = find
+        self.release = ""
+        super().__init__(manifest, role, bool(packages), purpose, root)
+
+    def _file(self, boot: BootLoader) -> Optional[files.Wanted]:
+        self.release = kernels.newest(self.packages, self.find(), self.root)
+        if not self.release and self.purpose is Purpose.APPLY:
+            raise BootLoaderError(
+                f"{' '.join(self.packages)} shall be booted, and no installed package of that name brought a kernel "
+                f"that is there. Install it first, or correct the name. Nothing was changed."
+            )
+        return boot.choice(self.role, self.menu.entry_of(self.release))
+
+    def _path(self, boot: BootLoader) -> str:
+        return boot.default_file
+
+    def _lacking(self, menu: Menu) -> str:
+        if not self.packages or (self.release and self._chosen(menu)):
+            return ""
+        return self.release or f"the kernel of {' '.join(self.packages)}"
+
+    def _chosen(self, menu: Menu) -> bool:
+        entry = menu.entry_of(self.release)
+        return entry is not None and menu.default is not None and menu.default.id == entry.id
+
+    def _holder(self, menu: Menu) -> Optional[Entry]:
+        return menu.default if menu.entry_of(self.release) else None
+
+    def _lost(self, step: Step) -> bool:
+        entry = self.menu.entry_of(self.release)
+        return entry is not None and step.default != entry.id
+
+    def _shown(self, menu: Menu) -> str:
+        return menu.next.kernel if menu.next else ""
+
+    def _running(self) -> str:
+        return proc.read("/proc/sys/kernel/osrelease", self.root) or os.uname().release
+
+    def _reasons(self, running: str, next_boot: str) -> List[str]:
+        return [f"{running} runs, and {next_boot} boots next"] if next_boot and running != next_boot else []
+
+    def _foresee(self, boot: BootLoader) -> Menu:
+        if not self.packages or self.menu.entry_of(self.release):
+            return super()._foresee(boot)
+        # A kernel that is yet to come, or to get its entry.
+        name = self.release or f"the kernel of {' '.join(self.packages)}"
+        return Menu(next=Entry("", name, kernel=name))
+
+    def _prepare(self, manifest: Manifest, boot: BootLoader) -> None:
+        if not self.packages or self.menu.entry_of(self.release):
+            return
+        # Its entry has no name before there is one.
+        self.menu = boot.make(lambda _menu: None)
+        if self.menu.entry_of(self.release) is None:
+            raise BootLoaderError(
+                f"{self.release} is installed, and the boot menu has no entry for it, not even made anew. Look "
+                f"whether its image is in /boot, reinstall its package if not, and {boot.mend}."
+            )
+        self.file = boot.choice(self.role, self.menu.entry_of(self.release))
+        self.differences = files.compare(manifest, self.owner, [self.file])
+
+
+def compare_parameters(
+    manifest: Manifest, role: str, wanted: Optional[Mapping[str, Any]], purpose: Purpose, root: Path = Path("/")
+) -> _Parameters:
+    """Compare kernel parameters with the boot menu and the running kernel.
+
+    :raises HostError: when a parameter is not one, the menu cannot be read, or what is wanted would not reach it.
     """
-    for parameter in wanted:
+    parameters: List[str] = list(wanted["parameters"]) if wanted else []
+    for parameter in parameters:
         problem = cmdline.problem(parameter)
         if problem:
             raise BootLoaderError(f"'{parameter}': {problem}. Nothing was changed.")
-    loader, running = bootloader.detect(), running_cmdline()
-    if not loader.managed:
-        return Plan(loader, "boot_params", PARAMETERS_FILE, running)
-    grub = Grub()
-    default = grub.default()
-    line = default.cmdline if default else ""
-    kept = [item for item in cmdline.split(line) if item not in _ours() or item in wanted]
-    next_boot = " ".join(kept + [item for item in wanted if item not in kept])
-    text = None
-    if wanted:
-        text = _HEADER.format(role="boot_params")
-        text += f'GRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX_DEFAULT {" ".join(wanted)}"\n'
-    normal = [entry for entry in grub.entries if entry.kernel and not entry.recovery]
-    lacking = any(cmdline.missing(wanted, entry.cmdline) for entry in normal)
-    return Plan(
-        loader,
-        "boot_params",
-        PARAMETERS_FILE,
-        running,
-        line,
-        next_boot,
-        text,
-        grub,
-        lacking or grub.stale(),
-        _reasons(running, next_boot),
-    )
+    contradiction = cmdline.contradiction(parameters)
+    if contradiction:
+        raise BootLoaderError(f"{contradiction}. Nothing was changed.")
+    return _Parameters(manifest, role, parameters, purpose, root)
 
 
-def _reasons(running: str, next_boot: str) -> List[str]:
-    now, then = cmdline.split(running), cmdline.split(next_boot)
-    coming, going = [item for item in then if item not in now], [item for item in now if item not in then]
-    reasons = []
-    if coming:
-        reasons.append(f"the kernel runs without {' '.join(coming)}")
-    if going:
-        reasons.append(f"the kernel still runs with {' '.join(going)}")
-    return reasons
+def compare_default(
+    manifest: Manifest,
+    role: str,
+    wanted: Optional[Mapping[str, Any]],
+    purpose: Purpose,
+    root: Path = Path("/"),
+    find: Callable[[], PackageManager] = package_manager.find,
+) -> _Default:
+    """Compare the default boot entry with the newest kernel of some packages.
 
-
-def _ours() -> List[str]:
-    """Return the parameters in our drop-in."""
-    content = files.look(PARAMETERS_FILE).content.decode("utf-8", "replace")
-    found = re.search(r'"\$GRUB_CMDLINE_LINUX_DEFAULT ([^"]*)"', content)
-    return found.group(1).split() if found else []
-
-
-def compare_default(packages: List[str]) -> Plan:
-    """Compare the default boot entry with the newest kernel of *packages*; changes nothing.
-
-    :param packages: kernel packages, or packages that depend on one; an empty list takes our choice back.
-    :raises BootLoaderError: when a package brings no kernel, or the menu cannot be read.
+    :raises HostError: when they brought none, the menu cannot be read, or what is wanted would not reach it.
     """
-    loader, running = bootloader.detect(), os.uname().release
-    if not loader.managed:
-        return Plan(loader, "linux_nspa", DEFAULT_FILE, running)
-    grub = Grub()
-    default = grub.default()
-    before = default.kernel if default else ""
-    if not packages:
-        ours = Path(DEFAULT_FILE).exists()
-        first = grub.entries[0].kernel if ours and grub.entries else before
-        reasons = _kernel_reasons(running, first)
-        return Plan(loader, "linux_nspa", DEFAULT_FILE, running, before, first, None, grub, grub.stale(), reasons)
-    release = newest_kernel(packages)
-    if release and grub.entry_of(release) is None:
-        raise BootLoaderError(f"{release} is installed, but GRUB's menu has no entry for it: run update-grub")
-    entry = grub.entry_of(release) if release else None
-    name = release or f"the kernel of {' '.join(packages)}"
-    text = _HEADER.format(role="linux_nspa") + (f"GRUB_DEFAULT='{entry.id}'\n" if entry else "")
-    stale = bool(release) and (before != release or grub.stale())
-    return Plan(
-        loader, "linux_nspa", DEFAULT_FILE, running, before, name, text, grub, stale, _kernel_reasons(running, name)
-    )
+    if wanted is not None and not wanted["packages"]:
+        raise BootLoaderError("packages is empty: name the kernel package to boot, for example linux-image-rt-amd64")
+    return _Default(manifest, role, wanted["packages"] if wanted else [], purpose, root, find)
 
 
-def _kernel_reasons(running: str, wanted: str) -> List[str]:
-    return [f"{running} runs, and {wanted} boots next"] if running != wanted else []
+def _same_system(entry: Entry, normal: Sequence[Entry]) -> bool:
+    """Whether an entry that does not come from the settings boots a kernel of ours with our root all the same."""
+
+    def root(line: str) -> List[Optional[str]]:
+        return [item.value for item in cmdline.parameters(line) if item.name == "root"][-1:]
+
+    return any(entry.kernel == other.kernel and root(entry.cmdline) == root(other.cmdline) for other in normal)
 
 
-def newest_kernel(packages: List[str]) -> str:
-    """Return the release of the newest kernel that *packages* or what they depend on brought; empty if none did.
-
-    Releases are those of the files /boot/vmlinuz-RELEASE in dpkg's lists.
-    """
-    names = [name for name in packages if re.match(r"^[a-z0-9][a-z0-9.+-]+$", name)]
-    depends = _dpkg("-W", "-f", "${Depends}, ", *names)
-    names += [item.split()[0] for item in depends.split(",") if item.strip().startswith("linux-image")]
-    releases = set(re.findall(r"^/boot/vmlinuz-(\S+)$", _dpkg("-L", *names), re.MULTILINE))
-    installed = [release for release in releases if Path("/boot", f"vmlinuz-{release}").exists()]
-    return max(installed, key=_version_key) if installed else ""
-
-
-def _version_key(release: str) -> List[Any]:
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.findall(r"\d+|[^\d]+", release)]
-
-
-def _dpkg(*arguments: str) -> str:
-    # Unknown packages make dpkg-query fail, and say nothing of the known ones' output.
-    return programs.run("dpkg-query", *arguments).stdout
+KERNEL_CMDLINE = Concern(
+    "kernel_cmdline",
+    {"parameters": {"type": "list", "elements": "str", "default": []}},
+    compare_parameters,
+)
+BOOT_DEFAULT = Concern(
+    "boot_default",
+    {"packages": {"type": "list", "elements": "str", "default": []}},
+    compare_default,
+)

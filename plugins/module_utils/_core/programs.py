@@ -25,10 +25,13 @@ def environment() -> Dict[str, str]:
     return dict(os.environ, PATH=f"{os.environ.get('PATH', '')}:{_SYSTEM}", LC_ALL="C.UTF-8", LANGUAGE="")
 
 
-def run(*command: str, timeout: Optional[float] = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, timeout: Optional[float] = None, variables: Optional[Dict[str, str]] = None
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return its exit status and what it said.
 
     :param timeout: seconds after which it is ended.
+    :param variables: all that it gets of an environment besides PATH; None: ours.
     :raises ProgramError: when it cannot be started, or does not end in time.
     """
     try:
@@ -38,7 +41,7 @@ def run(*command: str, timeout: Optional[float] = None) -> subprocess.CompletedP
             capture_output=True,
             text=True,
             errors="replace",
-            env=environment(),
+            env=environment() if variables is None else {"PATH": environment()["PATH"], **variables},
             timeout=timeout,
             check=False,
         )

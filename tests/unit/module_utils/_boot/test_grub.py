@@ -1,125 +1,233 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB's menu and kernel command lines are read as GRUB and the kernel read them."""
+"""GRUB's menu, as its real grub-mkconfig makes it, is read as GRUB would run it."""
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import stat
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, grub
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import BootLoaderError
 
-UUID = "3f0c7c3a"
-# The shape of what Debian 13's grub-mkconfig writes: a simple entry, and a submenu with two kernels.
-MENU = f"""
-set default="{{default}}"
-if [ "${{{{next_entry}}}}" ] ; then
-   set default="${{{{next_entry}}}}"
-fi
-function load_video {{{{
-  insmod all_video
-}}}}
-menuentry 'Debian GNU/Linux' --class debian --class os $menuentry_id_option 'gnulinux-simple-{UUID}' {{{{
-	linux	/boot/vmlinuz-6.12.9-rt-amd64 root=UUID={UUID} ro quiet threadirqs
-	initrd	/boot/initrd.img-6.12.9-rt-amd64
-}}}}
-submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'gnulinux-advanced-{UUID}' {{{{
-	menuentry 'Debian, with Linux 6.12.9-rt-amd64' --class debian $menuentry_id_option 'gnulinux-6.12.9-rt-amd64-advanced-{UUID}' {{{{
-		if [ x$grub_platform = xxen ]; then insmod xzio; fi
-		linux	/boot/vmlinuz-6.12.9-rt-amd64 root=UUID={UUID} ro quiet threadirqs
-	}}}}
-	menuentry 'Debian, with Linux 6.12.9-rt-amd64 (recovery mode)' $menuentry_id_option 'gnulinux-6.12.9-rt-amd64-recovery-{UUID}' {{{{
-		linux	/boot/vmlinuz-6.12.9-rt-amd64 root=UUID={UUID} ro single
-	}}}}
-	menuentry 'Debian, with Linux 6.12.9-amd64' $menuentry_id_option 'gnulinux-6.12.9-amd64-advanced-{UUID}' {{{{
-		linux	/boot/vmlinuz-6.12.9-amd64 root=UUID={UUID} ro quiet
-	}}}}
-}}}}
-"""  # noqa: E501
-STOCK = f"gnulinux-advanced-{UUID}>gnulinux-6.12.9-amd64-advanced-{UUID}"
+RT, STOCK = "6.12.9-rt-amd64", "6.12.9-amd64"
+ROOT, UUID = "/dev/nspa-root", "3f0c7c3a-5d0e-4c8e-9a54-0d9f2f1b7a11"
+ADVANCED = f"gnulinux-advanced-{UUID}"
+STOCK_ID = f"{ADVANCED}>gnulinux-{STOCK}-advanced-{UUID}"
 
 
-@pytest.fixture
-def menu(tmp_path):
-    def make(default="0", environment=""):
-        folder = tmp_path / "boot/grub"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "grub.cfg").write_text(MENU.format(default=default))
-        (folder / "grubenv").write_text("# GRUB Environment Block\n" + environment + "#" * 50)
-        return grub.Grub(tmp_path)
-
-    return make
+def accept(_menu):
+    """Whatever it is."""
 
 
-def test_entries_carry_kernel_command_line_and_recovery(menu):
-    entries = menu().entries
-    assert [entry.kernel for entry in entries] == ["6.12.9-rt-amd64"] * 3 + ["6.12.9-amd64"]
-    assert [entry.recovery for entry in entries] == [False, False, True, False]
-    assert entries[0].cmdline == f"root=UUID={UUID} ro quiet threadirqs"
-    assert (entries[3].id, entries[3].index) == (STOCK, "1>2")
+def test_entries_carry_kernel_command_line_and_recovery(machine):
+    entries = [entry for entry in machine.grub().menu().entries if "init-" not in entry.id]
+    assert [entry.kernel for entry in entries] == [RT, RT, RT, STOCK, STOCK]
+    assert [entry.recovery for entry in entries] == [False, False, True, False, True]
+    assert [entry.follows for entry in entries] == [True, False, False, False, False]
+    assert entries[0].cmdline == f"root={ROOT} ro quiet"
+    assert (entries[3].id, entries[3].origin) == (STOCK_ID, "/etc/grub.d/10_linux")
+    assert all(entry.ours for entry in entries)
+
+
+def test_a_kernel_is_chosen_by_its_own_entry_not_by_the_one_that_follows_the_newest(machine):
+    menu = machine.grub().menu()
+    assert menu.entry_of(RT).id == f"{ADVANCED}>gnulinux-{RT}-advanced-{UUID}"
+    assert menu.entry_of("5.10.0-1-amd64") is None
+    machine.settings.write_text(f"{machine.settings.read_text()}GRUB_DISABLE_SUBMENU=y\n")
+    machine.update_grub()
+    assert machine.grub().menu().entry_of(STOCK).id == f"gnulinux-{STOCK}-advanced-{UUID}"
+
+
+# Every form that GRUB's manual has for GRUB_DEFAULT.
+@pytest.mark.parametrize(
+    ("default", "kernel"),
+    [
+        ("0", RT),
+        ("1", RT),  # a submenu opens at its first entry
+        (STOCK_ID, STOCK),
+        (f"1>gnulinux-{STOCK}-advanced-{UUID}", STOCK),
+        (f"1>Debian GNU/Linux, with Linux {STOCK}", STOCK),
+        (f"Advanced options for Debian GNU/Linux>Debian GNU/Linux, with Linux {STOCK}", STOCK),
+        (f"{ADVANCED}>Debian GNU/Linux, with Linux {STOCK}", STOCK),
+        (f"Debian GNU/Linux, with Linux {STOCK}", RT),  # of old; what 10_linux does about it has no effect
+        ("Debian GNU/Linux", RT),
+        ("gone-since", RT),
+        ("", RT),
+    ],
+)
+def test_the_default_is_what_grub_would_boot(machine, tmp_path, emulated, default, kernel):
+    machine.settings.write_text(f"{machine.settings.read_text()}GRUB_DEFAULT='{default}'\n")
+    machine.update_grub()
+    assert machine.grub().default().kernel == kernel
+    assert machine.grub().menu().default.kernel == kernel
+    if shutil.which("grub-emu"):
+        text = re.sub(r"(?m)^\s*(terminal_output|insmod|search) .*|timeout=[1-9].*", "", machine.menu.read_text())
+        text = re.sub(r"(?m)^(\s*)linux\t\S*vmlinuz-(\S+).*", r'\1echo "SAID \2 DIAS"; halt', text)
+        assert emulated(tmp_path, text) == [kernel]
+
+
+def test_what_was_saved_or_asked_for_once_boots_next(machine):
+    machine.settings.write_text(f"{machine.settings.read_text()}GRUB_DEFAULT=saved\n")
+    machine.update_grub()
+    block = "# GRUB Environment Block\n"
+    machine.environment.write_text(f"{block}saved_entry={STOCK_ID}\n{'#' * 900}")
+    assert machine.grub().default().kernel == STOCK
+    machine.environment.write_text(f"{block}saved_entry={STOCK_ID}\nnext_entry=0\n{'#' * 900}")
+    menu = machine.grub().menu()
+    assert (menu.next.kernel, menu.default.kernel) == (RT, STOCK)
+    machine.environment.write_text(f"{block}saved_entry=\n{'#' * 900}")
+    assert machine.grub().default().kernel == RT
+
+
+def test_the_default_of_a_custom_file_counts(machine):
+    (machine.root / "boot/grub/custom.cfg").write_text(f"set default='{STOCK_ID}'\n")
+    assert machine.grub().default().kernel == STOCK
+
+
+def test_a_memory_test_is_no_entry_of_this_system(machine):
+    machine.script("20_memtest86+", "menuentry 'Memory test' {\n\tlinux /boot/memtest86+x64.bin console=ttyS0\n}")
+    machine.update_grub()
+    menu = machine.grub().menu()
+    assert menu.entries[-1].kernel == ""
+    assert menu.entries[-1] not in menu.normal
+
+
+@pytest.mark.parametrize("root", ["UUID=11111111-2222-3333-4444-555555555555", ROOT])
+def test_another_system_with_the_same_release_is_not_this_one(machine, root):
+    machine.program("os-prober", "#!/bin/sh\necho '/dev/sdz:Debian GNU/Linux 12 (bookworm):Debian:linux'\n")
+    machine.program(
+        "linux-boot-prober",
+        "#!/bin/sh\necho '/dev/sdz:/dev/sdz:Debian GNU/Linux:"
+        f"/boot/vmlinuz-{STOCK}:/boot/initrd.img-{STOCK}:root={root} ro quiet'\n",
+    )
+    machine.settings.write_text(f"{machine.settings.read_text()}GRUB_DISABLE_OS_PROBER=false\n")
+    machine.update_grub()
+    menu = machine.grub().menu()
+    others = [entry for entry in menu.entries if entry.origin == "/etc/grub.d/30_os-prober"]
+    assert {entry.kernel for entry in others} == {STOCK}
+    assert not any(entry.ours for entry in others)
+    assert menu.entry_of(STOCK).id == STOCK_ID
+
+
+def test_an_entry_with_another_root_is_not_this_systems(machine):
+    other = f"menuentry x {{ linux /boot/vmlinuz-{STOCK} root=/dev/sdz ro }}\n### END /etc/grub.d/11_linux ###"
+    text = machine.menu.read_text().replace("40_custom", "11_linux")
+    machine.menu.write_text(text.replace("### END /etc/grub.d/11_linux ###", other))
+    (machine.root / "etc/grub.d/11_linux").write_text("GRUB_CMDLINE_LINUX_DEFAULT")
+    entry = machine.grub().menu().entries[-1]
+    assert (entry.title, entry.kernel, entry.ours) == ("x", STOCK, False)
+
+
+def test_the_kernel_behind_debians_link_is_known(machine):
+    (machine.root / "vmlinuz").symlink_to(f"boot/vmlinuz-{STOCK}")
+    machine.script("40_custom", f"menuentry 'Mine' {{\n\tlinux /vmlinuz root={ROOT} ro\n}}")
+    machine.update_grub()
+    assert machine.grub().menu().entries[-1].kernel == STOCK
+
+
+def test_a_menu_that_names_a_kernel_which_is_gone_has_to_be_made_anew(machine):
+    assert machine.grub().menu().trouble == ""
+    (machine.root / f"boot/vmlinuz-{RT}").unlink()
+    assert RT in machine.grub().menu().trouble
+    assert machine.grub().make(accept).trouble == ""
+    assert machine.grub().default().kernel == STOCK
+
+
+@pytest.mark.parametrize("length", [0, 700, 2500, -200])
+def test_a_menu_that_was_cut_off_has_to_be_made_anew(machine, length):
+    whole = machine.menu.read_text()
+    machine.menu.write_text(whole[:length] if length != 2500 else whole[: whole.index("submenu") + 300])
+    assert machine.grub().menu().trouble
+    machine.grub().make(accept)
+    assert machine.menu.read_text() == whole
+
+
+def test_a_new_menu_goes_into_place_in_one_step_with_the_old_ones_mode(machine):
+    machine.menu.chmod(0o640)
+    before = machine.menu.stat().st_ino
+    seen = []
+    machine.grub().make(lambda menu: seen.append((machine.menu.stat().st_ino, len(menu.entries))))
+    assert seen == [(before, len(machine.grub().menu().entries))]
+    assert stat.S_IMODE(machine.menu.stat().st_mode) == 0o640
+    assert machine.menu.stat().st_ino != before
+    assert sorted(path.name for path in machine.menu.parent.iterdir()) == ["grub.cfg"]
+
+
+def test_a_menu_that_is_a_link_stays_one(machine):
+    elsewhere = machine.root / "boot/menu.cfg"
+    machine.menu.rename(elsewhere)
+    machine.menu.symlink_to(elsewhere)
+    machine.kernel("6.13.0-amd64")
+    machine.grub().make(accept)
+    assert machine.menu.is_symlink()
+    assert "6.13.0-amd64" in elsewhere.read_text()
+
+
+def test_a_new_menu_that_is_not_accepted_leaves_no_trace(machine):
+    def refuse(_menu):
+        raise BootLoaderError("no")
+
+    before = machine.menu.read_bytes()
+    machine.kernel("6.13.0-amd64")
+    with pytest.raises(BootLoaderError, match=r"^no$"):
+        machine.grub().make(refuse)
+    assert machine.menu.read_bytes() == before
+    assert [path.name for path in machine.menu.parent.iterdir()] == ["grub.cfg"]
+
+
+def test_what_grub_mkconfig_refuses_is_told_and_leaves_no_trace(machine):
+    before = machine.menu.read_bytes()
+    machine.script("40_custom", "menuentry 'x' {")
+    with pytest.raises(BootLoaderError, match=r"(?s)GRUB's menu is as it was: .*[Ss]yntax error"):
+        machine.grub().make(accept)
+    assert machine.menu.read_bytes() == before
+    assert [path.name for path in machine.menu.parent.iterdir()] == ["grub.cfg"]
 
 
 @pytest.mark.parametrize(
-    ("default", "environment", "kernel"),
+    ("file", "text", "language"),
     [
-        ("0", "", "6.12.9-rt-amd64"),
-        ("1>2", "", "6.12.9-amd64"),
-        (STOCK, "", "6.12.9-amd64"),
-        ("1", "", "6.12.9-rt-amd64"),  # a submenu opens at its first entry
-        ("${saved_entry}", f"saved_entry={STOCK}\n", "6.12.9-amd64"),
-        ("${saved_entry}", "", "6.12.9-rt-amd64"),
-        ("0", f"next_entry={STOCK}\n", "6.12.9-amd64"),  # once
-        ("gone-since", "", "6.12.9-rt-amd64"),  # GRUB falls back to the first
+        ("default/locale", '#  File generated by update-locale\nLANG="de_DE.UTF-8"\n', "de_DE.UTF-8"),
+        ("locale.conf", "LANG=fr_FR.UTF-8\n", "fr_FR.UTF-8"),
+        ("default/keyboard", "", "none"),
     ],
 )
-def test_the_default_is_what_grub_would_boot(menu, default, environment, kernel):
-    assert menu(default, environment).default().kernel == kernel
+def test_the_menu_keeps_the_machines_language_whoever_calls(machine, monkeypatch, file, text, language):
+    monkeypatch.setenv("LANG", "ja_JP.UTF-8")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("GRUB_DISTRIBUTOR", "Somebody's")
+    (machine.root / "etc" / file).write_text(text)
+    path = machine.root / "etc/grub.d/40_custom"
+    path.write_text('#!/bin/sh\necho "# ${LANG-none} ${LC_ALL-unset}"\n')
+    machine.grub().make(accept)
+    assert f"\n# {language} unset\n" in machine.menu.read_text()
 
 
-def test_a_kernel_is_chosen_by_its_own_entry_not_by_the_one_that_follows_the_newest(menu):
-    assert menu().entry_of("6.12.9-rt-amd64").id.endswith(f">gnulinux-6.12.9-rt-amd64-advanced-{UUID}")
-    assert menu().entry_of("5.10.0-1-amd64") is None
+def test_the_settings_are_read_as_grub_mkconfig_reads_them(machine):
+    (machine.drop_ins / "50-a.cfg").write_text('GRUB_CMDLINE_LINUX="a=1"\necho noise\n')
+    (machine.drop_ins / "90-b.cfg").write_text('GRUB_CMDLINE_LINUX_DEFAULT="b"\nGRUB_DEFAULT=saved\n')
+    (machine.drop_ins / "90-c.cfg.bak").write_text("exit 1\n")
+    steps = machine.grub().steps(str(machine.drop_ins / "70-ours.cfg"), b"GRUB_CMDLINE_LINUX_DEFAULT=\"ours 'x y'\"\n")
+    assert [(os.path.basename(step.file), step.cmdline, step.default) for step in steps] == [
+        ("grub", "quiet", "0"),
+        ("50-a.cfg", "a=1 quiet", "0"),
+        ("70-ours.cfg", 'a=1 ours "x y"', "0"),
+        ("90-b.cfg", "a=1 b", "saved"),
+    ]
 
 
-def test_a_container_has_no_boot_loader_of_its_own(tmp_path):
-    (tmp_path / "run/systemd").mkdir(parents=True)
-    (tmp_path / "run/systemd/container").write_text("systemd-nspawn\n")
-    loader = grub.detect(tmp_path)
-    assert (loader.name, loader.managed) == ("none", False)
-    assert "systemd-nspawn" in loader.reason
+@pytest.mark.parametrize("text", ["exit 0\n", "false\n", "if\n", "nonexistent-command\n"])
+def test_settings_that_the_shell_does_not_get_through_are_named(machine, text):
+    (machine.drop_ins / "50-a.cfg").write_text(text)
+    with pytest.raises(BootLoaderError, match=r"50-a\.cfg cannot be read by sh"):
+        machine.grub().steps(machine.grub().parameters_file, b"a=1\n")
 
 
-def test_the_menu_keeps_the_machines_language(tmp_path):
-    assert grub.language(tmp_path) == {}
-    (tmp_path / "etc/default").mkdir(parents=True)
-    (tmp_path / "etc/default/locale").write_text('#  File generated by update-locale\nLANG="de_DE.UTF-8"\n')
-    assert grub.language(tmp_path) == {"LANG": "de_DE.UTF-8"}
-
-
-def test_systemd_boot_is_recognised_even_where_grub_lies_about(tmp_path, menu):
-    menu()
-    variable = tmp_path / grub.LOADER_INFO
-    variable.parent.mkdir(parents=True)
-    variable.write_bytes(b"\x06\0\0\0" + "systemd-boot 257.8\0".encode("utf-16-le"))
-    assert grub.detect(tmp_path).name == "systemd-boot"
-
-
-@pytest.mark.parametrize(
-    ("wanted", "line", "missing"),
-    [
-        (["threadirqs"], "ro quiet threadirqs", []),
-        (["threadirqs"], "ro quiet threadirq", ["threadirqs"]),
-        (["preempt=full"], "preempt=full preempt=none", ["preempt=full"]),  # the last one counts
-        (["nohz_full=1-3"], "nohz-full=1-3", []),  # the kernel takes - and _ for the same
-        (["console=ttyS0"], "console=ttyS0 console=tty0", []),  # each console counts
-        (["a=1"], 'dyndbg="file a=1 +p"', ["a=1"]),  # quoted spaces belong to the parameter
-    ],
-)
-def test_missing_parameters(wanted, line, missing):
-    assert cmdline.missing(wanted, line) == missing
-
-
-@given(st.lists(st.text(alphabet="ab=1 \"'", max_size=8), max_size=4))
-def test_splitting_never_fails_and_keeps_every_unquoted_word(words):
-    assert all(part for part in cmdline.split(" ".join(words)))
+def test_a_menu_that_cannot_be_read_is_told(machine):
+    machine.menu.unlink()
+    with pytest.raises(BootLoaderError, match=r"GRUB's menu cannot be read: .*run update-grub"):
+        machine.grub().menu()
