@@ -94,8 +94,9 @@ options:
         type: str
         required: true
       dest:
-        description: As O(files[].path).
-        type: path
+        description: As O(files[].path); several paths get the same content.
+        type: list
+        elements: path
         required: true
       mode:
         description: As O(files[].mode).

@@ -30,7 +30,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core import disk, p
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Entry, Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._files import block
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import block, units
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import look as shown
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.look import HostFileError, Seen, look, sha256
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.write import place, stage, staged, unstage, writing
@@ -51,7 +51,9 @@ _ATTRIBUTES = {
     "block": {"type": "bool", "default": False},
 }
 _FILE = dict(_ATTRIBUTES, path={"type": "path", "required": True}, content={"type": "str", "required": True})
-_TEMPLATE = dict(_ATTRIBUTES, src={"type": "str", "required": True}, dest={"type": "path", "required": True})
+_TEMPLATE = dict(
+    _ATTRIBUTES, src={"type": "str", "required": True}, dest={"type": "list", "elements": "path", "required": True}
+)
 OPTIONS = {
     "files": {"type": "list", "elements": "dict", "options": _FILE, "default": []},
     "templates": {"type": "list", "elements": "dict", "options": _TEMPLATE, "default": []},
@@ -94,7 +96,7 @@ class FilesChange:
 
     `forget`: paths that stand again as they did before we came; `unfinished`: paths that stand as wanted, and of which
     an interrupted run left the entry, or a file beside it, as it was on the way; `directories`: to be made; `litter`:
-    what else an interrupted run left.
+    what else an interrupted run left; `unread`: units whose files stand as wanted, and which systemd has yet to read.
     """
 
     role: str
@@ -104,6 +106,7 @@ class FilesChange:
     directories: List[str]
     litter: List[str]
     kept_in: str
+    unread: List[str] = field(default_factory=list)
     doubts: List[str] = field(default_factory=list)
     """Validators that could not be asked in a prediction, as sentences."""
     kept: Optional[List[Dict[str, str]]] = None
@@ -112,7 +115,7 @@ class FilesChange:
     @property
     def changed(self) -> bool:
         """Whether anything differs."""
-        return bool(self.changes or self.forget or self.unfinished or self.litter)
+        return bool(self.changes or self.forget or self.unfinished or self.litter or self.unread)
 
     any = changed
 
@@ -213,6 +216,7 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
         directories=sorted(_missing_parents(change.path for change in changes if change.after.state is not None)),
         litter=[*manifest.litter(), *_idle_directories(manifest)],
         kept_in=str(manifest.directory / "kept"),
+        unread=units.unread({*paths, *manifest.owned(FILES, role)}),
     )
 
 
@@ -494,6 +498,9 @@ def apply(manifest: Manifest, change: FilesChange) -> List[Dict[str, str]]:
         _withdraw(manifest, change, earlier, placed)
         done = f"In place already: {', '.join(placed)}." if placed else "Nothing was changed."
         raise HostFileError(f"{error} {done}") from error
+    # Before the manifest forgets what was put back: a run that is cut here finds it again.
+    if change.unread or units.of(placed):
+        units.reload()
     _finish(manifest, change)
     return change.kept
 
