@@ -183,7 +183,7 @@ class _BootChange:
                 f"it, or give it a name that sorts before {Path(steps[ours].file).name}."
             )
         if lost is not None:
-            ended = next((step.file for step in steps if cmdline.missing(["a"], f"{step.cmdline} a")), "")
+            ended = next((step.file for step in steps if "--" in step.cmdline.split()), "")
             if not ended:
                 return f"what is set before {steps[ours].file} swallows it. Look for a quote there that is not closed."
             return (
