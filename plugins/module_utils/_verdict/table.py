@@ -31,9 +31,11 @@ def table(report: Mapping[str, Any], width: int = 100) -> str:
     indent = 2 + _STATUS + 2 + title_width + 2
     beside = width - indent >= _NARROW
     lines = [*_wrap(f"{host['machine']}: {host['name']}, kernel {host['kernel']}", width), ""]
+    above = ""
     for row in rows:
         heading = f"  {row['status']:<{_STATUS}}  {row['title']:<{title_width}}  "
-        text = _text(row, width - (indent if beside else 4))
+        text = _text(row, above, width - (indent if beside else 4))
+        above = "" if row["status"] == "pass" else row["remedy"]
         if beside:
             lines += [heading + text[0], *(" " * indent + line for line in text[1:])]
         else:
@@ -43,11 +45,11 @@ def table(report: Mapping[str, Any], width: int = 100) -> str:
     return "\n".join(lines + _wrap(MEANING[report["verdict"]], width))
 
 
-def _text(row: Mapping[str, str], width: int) -> List[str]:
-    """Evidence, and behind an arrow what to do about it."""
+def _text(row: Mapping[str, str], above: str, width: int) -> List[str]:
+    """Evidence, and behind an arrow what to do about it; one cause often shows in several rows, so it is said once."""
     lines = _wrap(row["evidence"], width) or [""]
     if row["remedy"] and row["status"] != "pass":
-        lines += _wrap(f"-> {row['remedy']}", width, "   ")
+        lines += _wrap(f"-> {'as above' if row['remedy'] == above else row['remedy']}", width, "   ")
     return lines
 
 

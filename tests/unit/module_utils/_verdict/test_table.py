@@ -29,6 +29,12 @@ def test_the_table_says_what_would_make_a_vacuous_row_mean_something():
     assert "-> Reboot this machine." in table.table(report("vacuous"))
 
 
+def test_what_helps_several_rows_is_said_once():
+    text = table.table(report("fail", "fail", "pass", "pending"))
+    assert text.count("-> Reboot this machine.") == 2
+    assert text.count("-> as above") == 1
+
+
 def test_a_row_starts_with_status_title_and_evidence():
     assert "  pass     Kernel  6.12.9-amd64 runs" in table.table(report("pass")).splitlines()
 
