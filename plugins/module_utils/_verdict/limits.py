@@ -28,8 +28,6 @@ class Limit(NamedTuple):
     """The hard limit was promised; otherwise it is the soft one, which counts without a program's own doing."""
     proof: Optional[Callable[[Place], str]] = None
     """Why the thing itself cannot be done in a place although the number is right; empty: it was done."""
-    deed: str = ""
-    """The thing, for the evidence: ``SCHED_FIFO 95``."""
     refused_to_root: Callable[[], str] = str
     """Why not even root can do the thing on this machine; empty: root can."""
 
@@ -67,7 +65,7 @@ def _prove(machine: Machine, limit: Limit, session: Session, seen: str) -> Answe
     refused = [f"in the {name}: {people.quote(reason)}" for name, reason in said.items() if reason]
     if not refused:
         return Answer("pass", seen, limit.wanted)
-    evidence = f"{seen}; yet {limit.deed} is refused {', '.join(refused)}"
+    evidence = f"{seen}; yet {', '.join(refused)}"
     if limit.refused_to_root():
         remedy = "Not even root may do it here: allow it where this machine or container is started."
         return Answer("blocked", evidence, limit.wanted, remedy)

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import kernels, loaders
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import Entry, Loader
@@ -33,11 +33,10 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager im
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._wine import server
 
-_CAP_SYS_RESOURCE = 24  # linux/capability.h
+_CAP_SYS_PTRACE, _CAP_SYS_RESOURCE = 19, 24  # linux/capability.h
 _PF_KTHREAD = 0x00200000  # linux/sched.h: the process is a thread of the kernel
 _SCHED_FIFO = 1  # linux/sched.h
 _IRQ_THREAD = re.compile(r"irq/(\d+)-")  # kernel/irq/manage.c, setup_irq_thread
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9.+-]+")
 
 
 @dataclass(frozen=True)
@@ -187,10 +186,10 @@ class Machine:
     def newest_kernel(self, packages: Sequence[str]) -> str:
         """The release of the newest installed kernel of these packages; empty if there is none.
 
-        A package may be named as for apt-get, with ``:amd64``, ``=version`` or ``/suite`` behind its name.
+        They are named as for the package manager, which knows its own rule for ``name=version`` and the like; none of
+        them is none, and never any package.
         """
-        names = [found.group() for found in map(_PACKAGE.match, packages) if found]
-        return self.newest(names, self.package_manager()) if names else ""
+        return self.newest(packages, self.package_manager()) if packages else ""
 
     # -- interrupts and scheduling
 
@@ -256,15 +255,30 @@ class Machine:
     # -- people and their sessions
 
     @cached_property
-    def _sessions(self) -> Dict[Tuple[str, int, Optional[int]], sessions.Session]:
+    def _sessions(self) -> Dict[Tuple[str, int, Optional[int]], Union[sessions.Session, sessions.SessionError]]:
         return {}
 
     def session(self, user: str, rtprio: int, memlock_kb: Optional[int]) -> sessions.Session:
-        """A new login of a user, and a service of the user's manager. Raises SessionError."""
+        """A new login of a user, and a service of the user's manager. Raises SessionError, at once the second time."""
         key = (user, rtprio, memlock_kb)
         if key not in self._sessions:
-            self._sessions[key] = self.look(*key)
-        return self._sessions[key]
+            try:
+                self._sessions[key] = self.look(*key)
+            except sessions.SessionError as error:
+                self._sessions[key] = error
+        found = self._sessions[key]
+        if isinstance(found, sessions.SessionError):
+            raise found
+        return found
+
+    @property
+    def forbids_looking(self) -> str:
+        """What to do so that root can look at sessions at all; empty where root can."""
+        if not (self.root / "run/systemd/system").is_dir():
+            return "Start this machine with systemd, which opens the sessions."
+        if not self._holds("/proc/self/status", _CAP_SYS_PTRACE):
+            return "Let this container look at its users' processes (CAP_SYS_PTRACE) where it is started."
+        return ""
 
     @property
     def starts_user_managers(self) -> bool:
@@ -280,8 +294,12 @@ class Machine:
     @property
     def may_raise_limits(self) -> bool:
         """Whether systemd (PID 1) may raise anybody's limits: CAP_SYS_RESOURCE (setrlimit(2))."""
-        found = re.search(r"^CapEff:\s*([0-9a-f]+)$", self.read("/proc/1/status") or "", re.MULTILINE)
-        return found is None or bool(int(found.group(1), 16) >> _CAP_SYS_RESOURCE & 1)
+        return self._holds("/proc/1/status", _CAP_SYS_RESOURCE)
+
+    def _holds(self, status: str, capability: int) -> bool:
+        """Whether a process holds a capability; where that cannot be seen, nothing is known against it."""
+        found = re.search(r"^CapEff:\s*([0-9a-f]+)$", self.read(status) or "", re.MULTILINE)
+        return found is None or bool(int(found.group(1), 16) >> capability & 1)
 
     # -- programs
 

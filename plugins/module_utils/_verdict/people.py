@@ -14,7 +14,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.text import
 SETTINGS = ("rt_limits_users", "rt_limits_group", "rt_limits_rtprio", "rt_limits_memlock")
 """What a check that looks at sessions needs. All of them look with the same values, so that it is done once."""
 
-_QUOTED = 160
+_QUOTED = 400
 """Characters of what a session or a program said that go into the evidence."""
 
 NAME_THEM = "Name the people who make music here in rt_limits_users, and run the playbook nspa.proaudio.site again."
@@ -50,7 +50,7 @@ def gone(people: People, settings: Settings, wanted: str) -> List[Answer]:
 def ask_each(machine: Machine, settings: Settings, wanted: str, ask: Callable[[Session], Answer]) -> Answer:
     """Put a question to a new session of each user; the worst answer counts."""
     people = find(machine, settings)
-    answers = [_ask_one(machine, settings, wanted, user, ask) for user in people.present]
+    answers = [ask_one(machine, settings, wanted, user, ask) for user in people.present]
     if not answers:
         group = settings["rt_limits_group"]
         answers = [Answer("fail", f"nobody with an account is in the group {group} yet", wanted, NAME_THEM)]
@@ -68,29 +68,37 @@ def quote(text: str) -> str:
     return plain(text, _QUOTED)
 
 
-def _ask_one(machine: Machine, settings: Settings, wanted: str, user: str, ask: Callable[[Session], Answer]) -> Answer:
+def ask_one(machine: Machine, settings: Settings, wanted: str, user: str, ask: Callable[[Session], Answer]) -> Answer:
     try:
         session = machine.session(user, settings["rt_limits_rtprio"], memlock_kb(settings))
     except SessionError as error:
-        return Answer("blocked", f"{user}: {quote(str(error))}", wanted, _look_by_hand(machine, user))
+        return _unseen(machine, user, quote(str(error)), wanted)
     problems = [
         f"{name}: {quote(place.problem)}"
         for name, place in (("login", session.login), ("desktop", session.desktop))
         if place.problem
     ]
     if problems:
-        # Not blocked: otherwise a user could turn a red row into one that --enforce lets pass.
-        return Answer("fail", f"{user}, {', '.join(problems)}", wanted, _look_by_hand(machine, user))
+        return _unseen(machine, user, f"{user}, {', '.join(problems)}", wanted)
     return ask(session)
 
 
-def _look_by_hand(machine: Machine, user: str) -> str:
+def _unseen(machine: Machine, user: str, evidence: str, wanted: str) -> Answer:
+    """A session that could not be looked at.
+
+    It fails unless the machine itself forbids it: start files that wait could otherwise turn a row that would fail
+    into one that is only blocked.
+    """
+    if machine.forbids_looking:
+        return Answer("blocked", evidence, wanted, machine.forbids_looking)
+    if machine.uid(user) == 0:
+        return Answer("fail", evidence, wanted, NAME_THEM)
     if not machine.starts_user_managers:
-        return (
+        remedy = (
             f"Install {machine.user_manager_package or 'pam_systemd'}: it starts a systemd manager for everybody who "
             f"logs in, where PipeWire and the desktop live. Then log {user} out and in again, and ask again."
         )
-    return (
-        f"Log in as {user} on this machine and see what is in the way there; a start file of the shell that waits or "
-        "ends it, for example. Then ask again."
+        return Answer("fail", evidence, wanted, remedy)
+    return Answer(
+        "fail", evidence, wanted, f"Mend what keeps {user} from a session, as it stands there, and ask again."
     )

@@ -18,7 +18,6 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
         reaches=lambda value: wanted is not None and int(value) >= wanted * 1024,
         show=lambda value: f"{int(value) // 1024} kB",
         proof=lambda place: place.locks,
-        deed="locking memory",
     )
     return limits.ask(machine, settings, limit)
 

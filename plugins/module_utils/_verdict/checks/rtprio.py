@@ -17,7 +17,6 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
         str(wanted),
         reaches=lambda value: int(value) >= wanted,
         proof=lambda place: place.fifo,
-        deed=f"SCHED_FIFO {wanted}",
         refused_to_root=lambda: machine.refuses_fifo(wanted),
     )
     return limits.ask(machine, settings, limit)

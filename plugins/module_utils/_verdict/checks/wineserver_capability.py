@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.sessions import Session
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import people
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.machine import Machine
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.model import AGAIN, Answer, Check, Settings, worst
@@ -77,13 +78,29 @@ def _start(machine: Machine, settings: Settings, path: str, wanted: str) -> Answ
         remedy = f"See whether {user} can start Wine at all (wineboot), then run this again."
         return Answer("blocked", people.quote(str(error)), wanted, remedy)
     if holds:
-        return Answer("pass", f"{name} started by {user} holds it", wanted)
+        seen = Answer("pass", f"{name} started by {user} holds it", wanted)
+        return people.ask_one(machine, settings, wanted, user, lambda session: _in_session(session, seen))
     return Answer(
         "fail",
         f"{name} started by {user} lacks it, although the file has it",
         wanted,
         f"See whether its file system is mounted nosuid, which takes capabilities away: findmnt -T {path}; "
         "mount it without, or install Wine elsewhere.",
+    )
+
+
+def _in_session(session: Session, seen: Answer) -> Answer:
+    """`seen`, unless a place where the user's programs start keeps all of them from the capabilities of files."""
+    places = {"login": session.login.capabilities, "desktop": session.desktop.capabilities}
+    kept = [f"in the {name}: {people.quote(reason)}" for name, reason in places.items() if reason]
+    if not kept:
+        return seen
+    return Answer(
+        "fail",
+        f"{seen.evidence}; yet {', '.join(kept)}",
+        seen.wanted,
+        "Find what forbids it: grep -rsE 'NoNewPrivileges|CapabilityBoundingSet' /etc/systemd; "
+        f"take it out, and log {session.user} out everywhere and in again.",
     )
 
 

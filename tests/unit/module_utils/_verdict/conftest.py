@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
 
@@ -30,6 +31,11 @@ class Packages:
 
     def __init__(self, kernels: Dict[str, str]) -> None:
         self.by_package = kernels
+
+    def newest(self, names: Sequence[str]) -> str:
+        """As dpkg: no names are all packages, and a name may carry a version, an architecture or a release."""
+        wanted = [re.split("[:=/]", name)[0] for name in names] or list(self.by_package)
+        return max(self.by_package.get(name, "") for name in wanted)
 
 
 class Loaders:
@@ -73,6 +79,8 @@ class Studio:
     def _tree(self) -> None:
         self.write("/etc/os-release", 'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n')
         self.write("/proc/cmdline", "BOOT_IMAGE=/vmlinuz ro quiet threadirqs\n")
+        (self.root / "run/systemd/system").mkdir(parents=True)
+        self.write("/proc/self/status", "Name:\tpython3\nCapEff:\t000001ffffffffff\n")
         self.write("/proc/1/status", "Name:\tsystemd\nCapEff:\t000001ffffffffff\n")
         self.write("/proc/sys/vm/swappiness", "10\n")
         self.write("/proc/sys/kernel/sched_rt_runtime_us", "950000\n")
@@ -149,7 +157,7 @@ class Studio:
             detect_loader=lambda root: self.loader,
             boot_loader=lambda loader, root: Loaders(self.entry) if loader.managed else None,
             package_manager=lambda: Packages(self.kernels),
-            newest=lambda names, manager: max([manager.by_package.get(name, "") for name in names], default="all!"),
+            newest=lambda names, manager: manager.newest(names),
             at_boot=lambda names, root: {name: self.boot[name] for name in names if name in self.boot},
             uid=UIDS.get,
             members=lambda group: self.groups.get(group, []),

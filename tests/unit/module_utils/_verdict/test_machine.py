@@ -9,6 +9,7 @@ import os
 
 import pytest
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import sessions
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import machine as machines
 
@@ -49,7 +50,7 @@ def test_the_right_to_raise_limits_is_bit_24(studio, bits, may):
     assert studio.machine().may_raise_limits is may
 
 
-def test_packages_may_be_named_as_for_apt(studio):
+def test_packages_are_named_as_for_the_package_manager(studio):
     ask = studio.machine().newest_kernel
     names = [
         "linux-image-rt-amd64:amd64=6.12.9-1",
@@ -61,7 +62,7 @@ def test_packages_may_be_named_as_for_apt(studio):
 
 def test_of_no_package_there_is_no_newest_kernel(studio):
     ask = studio.machine().newest_kernel
-    assert (ask([]), ask(["/tmp/kernel.deb"]), ask(["linux-image-none"])) == ("", "", "")
+    assert (ask([]), ask(["linux-image-none"])) == ("", "")
 
 
 def test_the_distributions_own_kernel_is_known(studio):
@@ -73,6 +74,27 @@ def test_the_distributions_own_kernel_is_known(studio):
 def test_where_the_boot_loader_is_not_managed_nothing_is_known_of_the_next_boot(studio):
     studio.loader.managed = False
     assert studio.machine().next_boot is None
+
+
+@pytest.mark.parametrize(("bits", "words"), [(1 << 19, ""), (1 << 18, "CAP_SYS_PTRACE"), (1 << 20, "CAP_SYS_PTRACE")])
+def test_the_right_to_look_at_others_is_bit_19(studio, bits, words):
+    studio.write("/proc/self/status", f"CapEff:\t{bits:016x}\n")
+    assert words in studio.machine().forbids_looking
+    assert bool(studio.machine().forbids_looking) == bool(words)
+
+
+def test_without_systemd_no_session_can_be_looked_at(studio):
+    (studio.root / "run/systemd/system").rmdir()
+    assert "systemd" in studio.machine().forbids_looking
+
+
+def test_a_session_that_failed_is_not_waited_for_again(studio):
+    studio.sessions["ada"] = sessions.SessionError("it hangs")
+    machine = studio.machine()
+    for _time in range(2):
+        with pytest.raises(sessions.SessionError, match="it hangs"):
+            machine.session("ada", 95, None)
+    assert len(studio.looks) == 1
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
         ({"futex_waitv": {"status": "absent"}}, "esync", "fail"),
         ({"futex_waitv": {"status": "blocked"}}, "server", "blocked"),
         ({"futex_waitv": {"status": "broken"}}, "esync", "fail"),
+        ({"futex_waitv": {"status": "absent"}, "ntsync": {"status": "blocked"}}, "esync", "blocked"),
     ],
 )
 def test_what_wine_could_use_decides(studio, interfaces, best, status):
@@ -22,3 +23,10 @@ def test_what_wine_could_use_decides(studio, interfaces, best, status):
     assert row["status"] == status
     assert best in row["evidence"]
     assert ("within 9 µs, the slowest 20 µs" in row["evidence"]) == (status == "pass")
+
+
+def test_what_is_there_is_named(studio):
+    studio.sync["interfaces"]["winesync"] = {"status": "absent"}
+    assert studio.ask()["futex_wait_multiple"]["evidence"] == "Wine could use ntsync: futex_waitv supported"
+    studio.sync = {"wine_sync": "esync", "interfaces": {"futex_waitv": {"status": "absent"}}}
+    assert studio.ask()["futex_wait_multiple"]["evidence"] == "Wine could use esync: no interface is there"

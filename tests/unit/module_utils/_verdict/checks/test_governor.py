@@ -6,13 +6,18 @@ from __future__ import annotations
 
 
 def test_one_cpu_with_another_governor_fails(studio):
-    studio.governor(0, "performance")
+    studio.governor(0, "userspace")
     studio.governor(1, "powersave")
+    studio.governor(2, "performance")
+    studio.governor(3, "ondemand")
+    studio.governor(4, "schedutil")
     row = studio.ask(sched_tuning_governor="performance")["governor"]
-    assert (row["status"], row["evidence"]) == ("fail", "performance powersave on 2 CPUs")
-    studio.governor(1, "performance")
+    assert (row["status"], row["evidence"]) == ("fail", "ondemand performance powersave schedutil userspace on 5 CPUs")
+    for cpu in range(5):
+        studio.governor(cpu, "performance")
     assert studio.ask(sched_tuning_governor="performance")["governor"]["status"] == "pass"
-    assert studio.ask(sched_tuning_governor="")["governor"]["evidence"] == "left alone"
+    row = studio.ask(sched_tuning_governor="")["governor"]
+    assert (row["status"], row["evidence"]) == ("vacuous", "left alone")
 
 
 def test_a_cpu_that_is_offline_is_skipped_and_said(studio):

@@ -39,10 +39,15 @@ def test_threads_that_nobody_asked_for_are_not_missed(studio):
     for pid in (51, 52):
         studio.remove(f"/proc/{pid}/stat")
     assert studio.ask(boot_params_parameters=["preempt=full"])["irq_threads"]["status"] == "vacuous"
+    studio.thread(51, "irq/9-acpi", 50)
+    row = studio.ask(boot_params_parameters=[])["irq_threads"]
+    assert row["evidence"] == "1 of 3 interrupts, SCHED_FIFO 50; threadirqs is not asked for"
 
 
 def test_their_priorities_are_shown(studio):
     assert studio.ask()["irq_threads"]["evidence"] == "2 of 3 interrupts, SCHED_FIFO 50 to 95"
+    studio.thread(52, "irq/24-snd", 64)
+    assert studio.ask()["irq_threads"]["evidence"] == "2 of 3 interrupts, SCHED_FIFO 50 to 64"
     studio.thread(52, "irq/24-snd", 50)
     assert studio.ask()["irq_threads"]["evidence"] == "2 of 3 interrupts, SCHED_FIFO 50"
     studio.thread(52, "irq/24-snd", 0, policy=0)

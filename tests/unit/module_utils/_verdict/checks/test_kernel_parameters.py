@@ -24,6 +24,15 @@ def test_now_and_at_the_next_boot(studio, now, then, status):
     assert ("boot menu" in row["evidence"]) == (status == "fail")
 
 
+def test_what_is_and_what_will_be_are_both_said(studio):
+    assert studio.ask()["kernel_parameters"]["evidence"] == "threadirqs in effect"
+    studio.entry.cmdline = "ro"
+    told = "the boot menu starts it without threadirqs"
+    assert studio.ask()["kernel_parameters"]["evidence"] == f"threadirqs in effect; {told}"
+    studio.write("/proc/cmdline", "ro")
+    assert studio.ask()["kernel_parameters"]["evidence"] == f"the kernel runs without threadirqs; {told}"
+
+
 @pytest.mark.parametrize("line", ["ro quiet -- nofb threadirqs preempt=full", "ro -- threadirqs preempt=full"])
 def test_what_stands_behind_two_dashes_goes_to_init_and_not_to_the_kernel(studio, line):
     wanted = ["threadirqs", "preempt=full"]

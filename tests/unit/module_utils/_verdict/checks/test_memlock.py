@@ -27,10 +27,10 @@ def test_a_service_of_the_users_manager_is_asked_too(studio):
 
 @pytest.mark.parametrize("place", ["login", "desktop"])
 def test_a_number_is_no_proof(studio, place):
-    getattr(studio.ada, place).locks = "Cannot allocate memory"
+    getattr(studio.ada, place).locks = "locking 65536 kB was refused"
     row = studio.ask()["memlock"]
     assert row["status"] == "fail"
-    assert f"locking memory is refused in the {place}: Cannot allocate memory" in row["evidence"]
+    assert f"yet in the {place}: locking 65536 kB was refused" in row["evidence"]
 
 
 def test_the_session_is_looked_at_with_what_was_promised(studio):

@@ -40,11 +40,11 @@ def test_a_limit_that_is_not_known_is_not_green(studio):
 @pytest.mark.parametrize("was_running", [False, True])
 def test_a_number_is_no_proof(studio, place, was_running):
     """RestrictRealtime= in a drop-in leaves the number and takes the thing."""
-    getattr(studio.ada, place).fifo = "Operation not permitted"
+    getattr(studio.ada, place).fifo = "SCHED_FIFO 95 was refused"
     studio.ada.manager_was_running = was_running
     row = studio.ask()["rtprio"]
     assert row["status"] == "fail"
-    assert f"yet SCHED_FIFO 95 is refused in the {place}: Operation not permitted" in row["evidence"]
+    assert f"yet in the {place}: SCHED_FIFO 95 was refused" in row["evidence"]
     assert "RestrictRealtime" in row["remedy"]
 
 
@@ -108,11 +108,24 @@ def test_a_user_of_the_settings_without_an_account_fails(studio):
     assert "adduser ghost" in row["remedy"]
 
 
-def test_a_session_that_cannot_be_opened_is_blocked(studio):
-    studio.sessions["ada"] = SessionError("PAM said no")
+def test_a_session_that_the_machine_forbids_to_look_at_is_blocked(studio):
+    studio.sessions["ada"] = SessionError("systemd does not run this machine")
+    (studio.root / "run/systemd/system").rmdir()
     row = studio.ask()["rtprio"]
-    assert (row["status"], row["evidence"]) == ("blocked", "ada: PAM said no")
-    assert row["remedy"]
+    assert (row["status"], row["evidence"]) == ("blocked", "systemd does not run this machine")
+    assert row["remedy"].startswith("Start this machine with systemd")
+
+
+def test_a_session_that_cannot_be_opened_otherwise_fails(studio):
+    """A user could see to it that it cannot, and would turn a row that fails into one that is only blocked."""
+    studio.sessions["ada"] = SessionError("PAM said no")
+    assert studio.ask()["rtprio"]["status"] == "fail"
+
+
+def test_the_administrator_makes_no_music_here(studio):
+    studio.sessions["root"] = SessionError("root is the administrator")
+    row = studio.ask(rt_limits_users=["root"])["rtprio"]
+    assert (row["status"], "rt_limits_users" in row["remedy"]) == ("fail", True)
 
 
 @pytest.mark.parametrize("place", ["login", "desktop"])
@@ -121,7 +134,7 @@ def test_a_place_that_a_user_spoiled_is_worse_than_blocked(studio, place):
     row = studio.ask()["rtprio"]
     assert row["status"] == "fail"
     assert f"{place}: no answer within 30 s\ufffd[2J" in row["evidence"]
-    assert len(row["evidence"]) < 250
+    assert len(row["evidence"]) < 500
 
 
 def test_a_machine_without_user_managers_is_told_what_to_install(studio):

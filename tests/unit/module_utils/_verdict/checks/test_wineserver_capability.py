@@ -101,3 +101,13 @@ def test_a_stand_in_is_called_one(studio):
     assert "a stock Wine standing in for Wine-NSPA" in studio.ask()["wineserver_capability"]["evidence"]
     studio.read_by_wine = {"NSPA_RT_PRIO"}
     assert "standing in" not in studio.ask()["wineserver_capability"]["evidence"]
+
+
+@pytest.mark.parametrize("place", ["login", "desktop"])
+def test_a_place_that_keeps_programs_from_it_is_not_green(studio, place):
+    """NoNewPrivileges= in a drop-in of the user's manager: started by hand it holds it, in the desktop not."""
+    getattr(studio.ada, place).capabilities = "no program may get rights that its starter has not"
+    row = studio.ask()["wineserver_capability"]
+    assert row["status"] == "fail"
+    assert f"yet in the {place}: no program may get rights" in row["evidence"]
+    assert "NoNewPrivileges" in row["remedy"]
