@@ -13,8 +13,19 @@ version_added: "1.0.0"
 author: nspa.proaudio contributors (@nine7nine)
 description:
   - Checks on the running machine what the settings of this collection's roles ask for, and returns the verdict.
-  - Nothing is read from files that this collection wrote. A user is logged in anew to see the limits, a wineserver is
-    started to see its capability, futexes are waited on.
+  - The running machine is asked. A user is logged in anew, and a process of that login and one of the user's systemd
+    manager really take real-time priorities and lock memory; a wineserver is started to see its capability; futexes
+    are waited on; a C(SCHED_RR) thread is asked for its time slice.
+  - Neither the manifest of this collection nor its files in C(/etc) are read to see what is in effect. Two things
+    that have yet to happen are worked out from files, whoever wrote them - what the boot menu starts next, and what
+    C(systemd-sysctl) sets at the next boot - because what is lost at the next boot is not ready.
+  - Which kernel is the right one depends on O(settings). With C(linux_nspa_source=distro) it is the newest installed
+    kernel of C(linux_nspa_distro_packages), or of the distribution's real-time kernel package where that is empty; a
+    package may be named with C(=version), C(:architecture) or C(/suite), and means that package alone. Otherwise it is
+    the one that the boot menu starts by default, since an installed package file does not say which kernel it brought.
+  - A kernel that is not Linux-NSPA and a Wine that is not Wine-NSPA are called stand-ins. Variables that the installed
+    Wine does not read are C(vacuous), never C(pass).
+  - What a session or a user's program printed is shortened, and shown with control characters replaced.
   - The action plugin fills in the settings and prints the verdict as a table.
 options:
   settings:
@@ -67,6 +78,7 @@ ansible_facts:
         verdict: pass
         counts: {pass: 1, vacuous: 0, pending: 0, blocked: 0, fail: 0}
         checks:
+          # one for each question that applies, in the order of the table
           - id: preempt_rt
             title: Real-time preemption
             status: pass
@@ -78,7 +90,7 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import machine
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
 
 
 def main():
@@ -90,7 +102,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        report = machine.ask(module.params["settings"])
+        report = registry.verdict(module.params["settings"])
     except HostError as error:
         module.fail_json(msg=str(error))
     facts = {"readiness_report": report}

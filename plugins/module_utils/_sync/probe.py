@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Type
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import devices, futex, guard, judge, wake, wine
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync.abi import (
     Abi,
@@ -104,7 +105,7 @@ def kernel_facts() -> Dict[str, Any]:
     return {
         "release": name.release,
         "machine": name.machine,
-        "realtime": _read("/sys/kernel/realtime").strip() == "1" or "PREEMPT_RT" in name.version,
+        "realtime": proc.realtime().active,
         "nspa": re.search(r"-nspa\b", name.release) is not None,
         "seccomp_filter": re.search(r"^Seccomp:\s*2$", _read("/proc/self/status"), re.MULTILINE) is not None,
     }

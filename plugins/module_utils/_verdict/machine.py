@@ -1,429 +1,84 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The checks behind the verdict. Each asks the running machine, never a file that this collection wrote."""
+"""The running machine, as the checks of the verdict ask it.
+
+Every question stands here and every answer comes from the machine: the kernel, its processes, a session, the package
+manager, the boot loader. Where they come from can be replaced through the constructor: another root, other functions.
+"""
 
 from __future__ import annotations
 
+import glob
 import grp
 import os
+import pwd
 import re
-import socket
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, grub
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import wanted as boot
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._host import machine, sessions
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import kernels, loaders
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import Entry, Loader
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
+    capabilities,
+    container,
+    distributions,
+    sessions,
+    tunables,
+)
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages import manager as package_managers
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
-from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.table import Check, report
-from ansible_collections.nspa.proaudio.plugins.module_utils._wine import environment, server
+from ansible_collections.nspa.proaudio.plugins.module_utils._wine import server
 
-_REBOOT = "Reboot this machine."
-_AGAIN = "Run the playbook nspa.proaudio.site, and reboot if it says so."
-
-
-def ask(settings: Mapping[str, Any]) -> Dict[str, Any]:
-    """Ask the machine everything that *settings* (the roles' variables) want of it; return the report."""
-    asked = _Machine(settings)
-    checks: List[Check] = []
-    if settings["linux_nspa_state"] == "present":
-        checks += [asked.kernel(), asked.realtime()]
-    if settings["boot_params_state"] == "present":
-        checks += [asked.parameters(), asked.interrupt_threads()]
-    checks.append(asked.sync())
-    if settings["rt_limits_state"] == "present":
-        checks += asked.limits()
-    if settings["sched_tuning_state"] == "present":
-        checks += [asked.timeslice(), asked.swappiness(), asked.governor()]
-    if settings["wine_nspa_state"] == "present":
-        checks.append(asked.wineserver())
-    if settings["wine_env_state"] == "present":
-        checks.append(asked.environment())
-    name = machine.os_release().get("PRETTY_NAME", "an unknown distribution")
-    return report(checks, {"machine": socket.gethostname(), "name": name, "kernel": os.uname().release})
+_CAP_SYS_PTRACE, _CAP_SYS_RESOURCE = 19, 24  # linux/capability.h
+_PF_KTHREAD = 0x00200000  # linux/sched.h: the process is a thread of the kernel
+_SCHED_FIFO = 1  # linux/sched.h
+_IRQ_THREAD = re.compile(r"irq/(\d+)-")  # kernel/irq/manage.c, setup_irq_thread
 
 
-class _Machine:
-    """The running machine, and what is wanted of it."""
+@dataclass(frozen=True)
+class InterruptThread:
+    """The thread of an interrupt: its scheduling policy by number, and its real-time priority."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.settings = settings
-        self.loader = grub.detect()
-        self.container = grub.container()
-        self.release = os.uname().release
-        self.cmdline = boot.running_cmdline()
-        self.next = grub.Grub().default() if self.loader.managed else None
-        self._sessions: Optional[Tuple[List[sessions.Session], str]] = None
+    policy: int
+    priority: int
 
-    # -- the kernel
-
-    def kernel(self) -> Check:
-        """The kernel that was installed is the one that runs."""
-        wanted = boot.newest_kernel(self._kernel_packages())
-        check = Check("kernel", "Kernel", "pass", f"{self.release} runs", wanted or "an installed real-time kernel")
-        if not self.loader.managed:
-            check.status = "vacuous"
-            check.evidence += f"; it is not this machine's to choose: {self.loader.reason}"
-            check.remedy = "Choose the kernel where this machine is started from."
-        elif not wanted:
-            check.status, check.remedy = "fail", _AGAIN
-            check.evidence += f"; {' '.join(self._kernel_packages()) or 'the kernel package'} is not installed"
-        elif self.release != wanted:
-            booting = self.next.kernel if self.next else "nothing"
-            check.status, check.remedy = ("pending", _REBOOT) if booting == wanted else ("fail", _AGAIN)
-            check.evidence += f"; {booting} boots next"
-        return check
-
-    def realtime(self) -> Check:
-        """The running kernel is PREEMPT_RT."""
-        active = _read("/sys/kernel/realtime") == "1"
-        seen = "PREEMPT_RT (/sys/kernel/realtime is 1)" if active else f"not PREEMPT_RT ({os.uname().version})"
-        check = Check("preempt_rt", "Real-time preemption", "pass", seen, "a PREEMPT_RT kernel")
-        if not active:
-            if not self.loader.managed:
-                check.status = "vacuous"
-                check.remedy = "Choose a real-time kernel where this machine is started from."
-            elif self.next and self.next.kernel != self.release:
-                check.status, check.remedy = "pending", _REBOOT
-            elif self.release == boot.newest_kernel(self._kernel_packages()):
-                check.status = "fail"
-                check.remedy = "This is the kernel that linux_nspa_source chose: choose a real-time kernel."
-            else:
-                check.status, check.remedy = "fail", _AGAIN
-        return check
-
-    def _kernel_packages(self) -> List[str]:
-        if self.settings["linux_nspa_source"] == "distro":
-            return machine.kernel_packages(self.settings["linux_nspa_distro_packages"])
-        return list(Manifest.load().owned("packages", "linux_nspa"))
-
-    def parameters(self) -> Check:
-        """The kernel was started with the parameters that are wanted."""
-        wanted: List[str] = self.settings["boot_params_parameters"]
-        lacking = cmdline.missing(wanted, self.cmdline)
-        check = Check(
-            "kernel_parameters",
-            "Kernel parameters",
-            "pass",
-            f"{' '.join(wanted)} in effect" if wanted else "none asked for",
-            " ".join(wanted),
-        )
-        if lacking:
-            check.evidence = f"the kernel runs without {' '.join(lacking)}"
-            if not self.loader.managed:
-                check.status = "vacuous"
-                check.evidence += f", which is not this machine's to choose: {self.loader.reason}"
-                check.remedy = "Set the parameters where this machine is started from."
-            elif self.next and not cmdline.missing(wanted, self.next.cmdline):
-                check.status, check.remedy = "pending", _REBOOT
-            else:
-                check.status, check.remedy = "fail", _AGAIN
-        return check
-
-    def interrupt_threads(self) -> Check:
-        """Interrupts run in threads of their own, whatever the command line says."""
-        handled, threads = _interrupts(), _interrupt_threads()
-        check = Check("irq_threads", "Interrupts in threads", "pass", "", "threads named irq/...")
-        threaded = [number for number in handled if number in threads]
-        if self.container:
-            check.status, check.evidence = "vacuous", "a container does not see its host's interrupts"
-            return check
-        check.evidence = f"{len(threaded)} of {len(handled)} interrupts"
-        if threaded:
-            priorities = sorted(threads[number] for number in threaded)
-            check.evidence += (
-                f", SCHED_FIFO {' to '.join(str(item) for item in sorted({priorities[0], priorities[-1]}))}"
-            )
-        # Some drivers ask for a thread by themselves; with threadirqs or PREEMPT_RT nearly all interrupts have one,
-        # all but timers and a few more (kernel/irq/manage.c, irq_setup_forced_threading).
-        if 2 * len(threaded) > len(handled):
-            return check
-        wanted: List[str] = self.settings["boot_params_parameters"]
-        if "threadirqs" not in wanted:
-            check.status = "vacuous"
-            check.evidence += "; threadirqs is not asked for"
-        elif not self.loader.managed:
-            check.status = "vacuous"
-            check.evidence += f"; it is not this machine's to choose: {self.loader.reason}"
-            check.remedy = "Put interrupts in threads where this machine is started from."
-        elif "threadirqs" not in self.cmdline.split() and self.next and "threadirqs" in self.next.cmdline.split():
-            check.status, check.remedy = "pending", _REBOOT
-        else:
-            check.status, check.remedy = "fail", _AGAIN
-        return check
-
-    def sync(self) -> Check:
-        """The kernel wakes a waiter of many futexes: it is done here, not looked up."""
-        probed = probe.probe()
-        best = probed["wine_sync"]
-        told = [f"{name} {item['status']}" for name, item in probed["interfaces"].items() if item["status"] != "absent"]
-        waitv = probed["interfaces"]["futex_waitv"]
-        latency = waitv.get("wake_latency_us") or {}
-        evidence = f"Wine could use {best}: {', '.join(told) or 'no interface is there'}"
-        if latency:
-            evidence += f"; half of the wakes within {latency['p50']:.0f} µs, the slowest {latency['max']:.0f} µs"
-        check = Check("futex_wait_multiple", "Waiting on many futexes", "pass", evidence, "fsync or ntsync")
-        if best not in ("fsync", "ntsync"):
-            blocked = any(item["status"] == "blocked" for item in probed["interfaces"].values())
-            check.status = "blocked" if blocked else "fail"
-            check.remedy = (
-                "Something here (a container's seccomp filter, most likely) forbids to ask; run this on the host."
-                if blocked
-                else "Boot a kernel from 5.16 on, such as the one that the role linux_nspa installs."
-            )
-        return check
-
-    # -- sessions
-
-    def limits(self) -> List[Check]:
-        """A member of the group gets the limits in a new login and in the desktop's user manager."""
-        rtprio = str(self.settings["rt_limits_rtprio"])
-        memlock: str = self.settings["rt_limits_memlock"]
-        if memlock != "unlimited":
-            memlock = str(int(memlock) * 1024)
-        return [
-            self._limit("rtprio", "Real-time priority of sessions", sessions.RTPRIO, rtprio),
-            self._limit("memlock", "Locked memory of sessions", sessions.MEMLOCK, memlock),
-        ]
-
-    def _limit(self, identifier: str, title: str, row: str, wanted: str) -> Check:
-        check = Check(identifier, title, "pass", "", wanted)
-        sessions, problem = self._logins()
-        if problem:
-            check.status, check.evidence, check.remedy = problem_status(problem), problem, _who(problem)
-            return check
-        seen = []
-        for session in sessions:
-            login = session.limits.get(row, ("?", "?"))[0]
-            manager = session.manager_limits.get(row, ("?", "?"))[0]
-            seen.append(f"{session.user}: login {login}, desktop {manager}")
-            if not _reaches(login, wanted) and not _may_raise_limits():
-                check.status = "blocked"
-                check.remedy = "Let this container raise limits (CAP_SYS_RESOURCE) where it is started."
-            elif not _reaches(login, wanted):
-                check.status = "fail"
-                group = self.settings["rt_limits_group"]
-                if group in session.groups:
-                    check.remedy = _overruled(identifier, "/etc/security")
-                else:
-                    check.remedy = _AGAIN
-                    seen[-1] += f" (not in the group {group})"
-            elif not _reaches(manager, wanted) and check.status != "fail":
-                late = session.manager_was_running
-                check.status = "pending" if late else "fail"
-                check.remedy = _relogin(session) if late else _overruled(identifier, "/etc/systemd")
-        check.evidence = "; ".join(seen)
-        return check
-
-    def environment(self) -> Check:
-        """Wine's variables are there in a new login and in the desktop's user manager."""
-        wanted = environment.environment(
-            self.settings["wine_env_series"],
-            self.settings["wine_env_rt_prio"],
-            self.settings["wine_env_rt_policy"],
-            self.settings["wine_env_extra"],
-        )
-        shown = " ".join(f"{name}={value}" for name, value in wanted.items())
-        check = Check("wine_environment", "Wine's environment", "pass", "", shown)
-        sessions, problem = self._logins()
-        if problem:
-            check.status, check.evidence, check.remedy = problem_status(problem), problem, _who(problem)
-            return check
-        seen = []
-        for session in sessions:
-            places = {"login": session.environment, "desktop": session.manager_environment}
-            lacking = {
-                place: [name for name, value in wanted.items() if found.get(name) != value]
-                for place, found in places.items()
-            }
-            told = [
-                f"{place} lacks {f'all {len(wanted)}' if len(names) == len(wanted) else ' '.join(names)}"
-                for place, names in lacking.items()
-                if names
-            ]
-            seen.append(f"{session.user}: {', '.join(told) or f'all {len(wanted)} variables in login and desktop'}")
-            if lacking["login"] or (lacking["desktop"] and not session.manager_was_running):
-                names = lacking["login"] or lacking["desktop"]
-                check.status = "fail"
-                check.remedy = (
-                    _AGAIN if len(names) == len(wanted) else _overruled(names[0], "/etc ~/.profile ~/.config")
-                )
-            elif lacking["desktop"] and check.status != "fail":
-                check.status, check.remedy = "pending", _relogin(session)
-        check.evidence = "; ".join(seen)
-        return check
-
-    def users(self) -> List[str]:
-        """Return the users who shall make music here: those of the settings, else the group's members."""
-        wanted: List[str] = self.settings["rt_limits_users"]
-        if wanted:
-            return wanted
-        try:
-            return list(grp.getgrnam(self.settings["rt_limits_group"]).gr_mem)
-        except KeyError:
-            return []
-
-    def _logins(self) -> Tuple[List[sessions.Session], str]:
-        if self._sessions is None:
-            users = self.users()
-            try:
-                self._sessions = ([sessions.login(user) for user in users], "" if users else _NOBODY)
-            except sessions.SessionError as error:
-                self._sessions = ([], str(error))
-        return self._sessions
-
-    # -- the scheduler
-
-    def timeslice(self) -> Check:
-        """A SCHED_RR thread gets the time slice that is wanted: the kernel is asked for a thread's own."""
-        wanted: Optional[int] = self.settings["sched_tuning_rr_timeslice_ms"]
-        check = Check("rr_timeslice", "Time slice of SCHED_RR", "pass", "", f"{wanted} ms")
-        if self.container or wanted is None:
-            check.status = "vacuous"
-            check.evidence = "left to the kernel" if wanted is None else "a container runs on its host's settings"
-            return check
-        try:
-            seen = _in_child(_round_robin_ms)
-        except OSError as error:
-            check.status, check.evidence = "blocked", f"no SCHED_RR thread may be started here: {error.strerror}"
-            check.remedy = "Run this as root on the machine itself."
-            return check
-        check.evidence = f"{seen:.0f} ms, as a SCHED_RR thread gets it"
-        # The kernel counts in ticks, at most 10 ms each (HZ 100).
-        if abs(seen - wanted) >= 10:
-            check.status, check.remedy = "fail", _AGAIN
-        return check
-
-    def swappiness(self) -> Check:
-        """The running kernel swaps as reluctantly as is wanted."""
-        wanted: Optional[int] = self.settings["sched_tuning_swappiness"]
-        seen = _read("/proc/sys/vm/swappiness")
-        check = Check("swappiness", "Swappiness", "pass", seen, str(wanted))
-        if self.container or wanted is None:
-            check.status = "vacuous"
-            check.evidence = "left to the kernel" if wanted is None else "a container runs on its host's settings"
-        elif seen != str(wanted):
-            check.status, check.remedy = "fail", _AGAIN
-        return check
-
-    def governor(self) -> Check:
-        """Every CPU runs with the frequency governor that is wanted."""
-        wanted: str = self.settings["sched_tuning_governor"]
-        check = Check("governor", "CPU frequency governor", "pass", "", wanted)
-        files = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor"))
-        seen = [_read(str(path)) for path in files]
-        check.evidence = f"{' '.join(sorted(set(seen)))} on {len(seen)} CPUs"
-        if not wanted or not seen or self.container:
-            check.status = "vacuous"
-            check.evidence = "left alone" if seen else "no CPU frequency scaling on this machine"
-        elif set(seen) != {wanted}:
-            check.status, check.remedy = "fail", _AGAIN
-        return check
-
-    # -- Wine
-
-    def wineserver(self) -> Check:
-        """A wineserver that an ordinary user starts really holds cap_sys_nice."""
-        check = Check("wineserver_capability", "Wine's server may set priorities", "pass", "", "cap_sys_nice in effect")
-        paths = [path for item in self.settings["wine_nspa_capabilities"] for path in server.find(item["path"])]
-        if not paths:
-            check.status, check.evidence, check.remedy = "fail", "no wineserver is installed", _AGAIN
-            return check
-        user = (self.users() or ["nobody"])[0]
-        seen = []
-        for path in paths:
-            try:
-                holds = server.holds_cap_sys_nice(path, user)
-            except server.WineserverError as error:
-                check.status, check.evidence = "blocked", str(error)
-                check.remedy = f"See whether {user} can start Wine at all (wineboot), then run this again."
-                return check
-            seen.append(f"{path} started by {user} {'holds' if holds else 'lacks'} it")
-            if not holds:
-                check.status, check.remedy = "fail", _AGAIN
-        check.evidence = "; ".join(seen)
-        return check
+    @property
+    def is_fifo(self) -> bool:
+        """Whether it runs under SCHED_FIFO."""
+        return self.policy == _SCHED_FIFO
 
 
-_NOBODY = "nobody is in the group yet"
-
-
-def _overruled(what: str, places: str) -> str:
-    return (
-        "Run the playbook nspa.proaudio.site; if that does not help, another file sets it too, "
-        f"and this finds it: grep -rsi {what} {places}"
-    )
-
-
-def _relogin(session: sessions.Session) -> str:
-    return f"Log {session.user} out everywhere and in again, or reboot."
-
-
-def problem_status(problem: str) -> str:
-    """Return the status of a check that could look at no session."""
-    return "fail" if problem == _NOBODY else "blocked"
-
-
-def _who(problem: str) -> str:
-    if problem == _NOBODY:
-        return "Name the people who make music here in rt_limits_users, and run the playbook nspa.proaudio.site again."
-    return "Log in on this machine and run: ulimit -r; ulimit -l; env | grep WINE."
-
-
-def _reaches(seen: str, wanted: str) -> bool:
-    if seen == "unlimited":
-        return True
-    return seen.isdigit() and wanted.isdigit() and int(seen) >= int(wanted)
-
-
-def _read(path: str) -> str:
+def _uid(user: str) -> Optional[int]:
     try:
-        return Path(path).read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
 
 
-def _may_raise_limits() -> bool:
-    """Say whether systemd (PID 1) may raise anybody's limits: CAP_SYS_RESOURCE, number 24 (setrlimit(2))."""
-    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", _read("/proc/1/status"), re.MULTILINE)
-    return found is None or bool(int(found.group(1), 16) >> 24 & 1)
+def _members(group: str) -> List[str]:
+    try:
+        return list(grp.getgrnam(group).gr_mem)
+    except KeyError:
+        return []
 
 
-def _interrupts() -> List[int]:
-    """Return the numbers of the interrupts that a driver handles (Documentation/ABI/testing/sysfs-kernel-irq)."""
-    folders = Path("/sys/kernel/irq").glob("[0-9]*")
-    return sorted(int(folder.name) for folder in folders if _read(str(folder / "actions")))
-
-
-def _interrupt_threads() -> Dict[int, int]:
-    """Return the SCHED_FIFO priority of the interrupts' threads, by interrupt (proc(5): comm; stat, field 40)."""
-    found: Dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        stat = _read(str(folder / "stat"))
-        name, _parenthesis, rest = stat.partition("(")[2].rpartition(")")
-        number = re.match(r"irq/(\d+)-", name)
-        if number:
-            found[int(number.group(1))] = int(rest.split()[37])
-    return found
-
-
-def _round_robin_ms() -> float:
-    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-    return os.sched_rr_get_interval(0) * 1000
-
-
-def _in_child(function: Callable[[], float]) -> float:
-    """Run *function* in a child, so that this process keeps its own scheduling; OSError passes through."""
+def in_child(function: Callable[[], float]) -> float:
+    """What `function` returns in a child, so that this process keeps its own scheduling. OSError passes through."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
+        answer = "errno 5"
         try:
             answer = repr(function())
         except OSError as error:
             answer = f"errno {error.errno}"
-        os.write(writer, answer.encode())
-        os._exit(0)
+        finally:
+            os.write(writer, answer.encode())
+            os._exit(0)
     os.close(writer)
     with os.fdopen(reader) as stream:
         answer = stream.read()
@@ -432,3 +87,233 @@ def _in_child(function: Callable[[], float]) -> float:
         number = int(answer.split()[1])
         raise OSError(number, os.strerror(number))
     return float(answer)
+
+
+def _round_robin_ms() -> float:
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    return os.sched_rr_get_interval(0) * 1000
+
+
+@dataclass
+class Machine:
+    """The running machine. Each question that costs something is put once."""
+
+    root: Path = Path("/")
+    uname: os.uname_result = field(default_factory=os.uname)
+    detect_loader: Callable[[Path], Loader] = loaders.detect
+    boot_loader: Callable[[Loader, Path], Optional[loaders.BootLoader]] = loaders.manager
+    package_manager: Callable[[], PackageManager] = package_managers.find
+    newest: Callable[[Sequence[str], PackageManager], str] = kernels.newest
+    at_boot: Callable[[Iterable[str], Path], Mapping[str, Tuple[str, str]]] = tunables.at_boot
+    uid: Callable[[str], Optional[int]] = _uid
+    """The number of a user's account; None where there is none."""
+    members: Callable[[str], List[str]] = _members
+    """The members of a group; none where there is no such group."""
+    look: Callable[[str, int, Optional[int]], sessions.Session] = sessions.look
+    probe_sync: Callable[[], Dict[str, Any]] = probe.probe
+    """What the kernel can wait on, as the module futex_wait_multiple returns it."""
+    run_in_child: Callable[[Callable[[], float]], float] = in_child
+    wineservers: Callable[[str], List[str]] = server.find
+    """The wineservers that a pattern means."""
+    holds_cap_sys_nice: Callable[[str, str], bool] = server.holds_cap_sys_nice
+    """Whether a wineserver that a user starts holds the capability. Raises WineserverError when it does not start."""
+    variables_read: Callable[[str, Iterable[str]], Set[str]] = server.variables_read
+    """Which of some environment variables a wineserver, or the Wine beside it, can read."""
+    attribute: Callable[[str], Optional[bytes]] = capabilities.read
+    """A file's attribute with its capabilities."""
+
+    # -- what it is
+
+    @property
+    def release(self) -> str:
+        """The running kernel's release, as uname -r."""
+        return self.uname.release
+
+    @property
+    def is_nspa(self) -> bool:
+        """Whether the running kernel is Linux-NSPA, by its release."""
+        return re.search(r"-nspa\b", self.release) is not None
+
+    def identity(self) -> Dict[str, str]:
+        """Who it is, for the head of the report."""
+        name = self._os_release.get("PRETTY_NAME", "an unknown distribution")
+        return {"machine": self.uname.nodename, "name": name, "kernel": self.release}
+
+    @cached_property
+    def _os_release(self) -> Mapping[str, str]:
+        return distributions.os_release(self.root)
+
+    @cached_property
+    def _distribution(self) -> Optional[distributions.Distribution]:
+        return distributions.identify(self._os_release)
+
+    @cached_property
+    def container(self) -> str:
+        """The kind of container that this is; empty if it is none."""
+        return container.kind(self.root)
+
+    def read(self, path: str) -> Optional[str]:
+        """The text of a file in /proc or /sys; None where it is not there or not to be read."""
+        return proc.read(path, self.root)
+
+    # -- the kernel and the boot loader
+
+    @property
+    def realtime(self) -> proc.Realtime:
+        """Whether the running kernel is PREEMPT_RT."""
+        return proc.realtime(self.root, self.uname.version)
+
+    @property
+    def command_line(self) -> str:
+        """The running kernel's command line."""
+        return proc.command_line(self.root)
+
+    @cached_property
+    def loader(self) -> Loader:
+        """The boot loader that started this machine."""
+        return self.detect_loader(self.root)
+
+    @cached_property
+    def next_boot(self) -> Optional[Entry]:
+        """The entry that boots next; None where there is none, or where the boot loader is not managed."""
+        found = self.boot_loader(self.loader, self.root)
+        return found.default() if found else None
+
+    def realtime_kernels(self) -> List[str]:
+        """The packages of the distribution's own real-time kernel; none where it has none."""
+        return self._distribution.kernels(self.uname.machine) if self._distribution else []
+
+    def newest_kernel(self, packages: Sequence[str]) -> str:
+        """The release of the newest installed kernel of these packages; empty if there is none.
+
+        They are named as for the package manager, which knows its own rule for ``name=version`` and the like; none of
+        them is none, and never any package.
+        """
+        return self.newest(packages, self.package_manager()) if packages else ""
+
+    # -- interrupts and scheduling
+
+    def interrupts(self) -> List[int]:
+        """The numbers of the interrupts that a driver handles (Documentation/ABI/testing/sysfs-kernel-irq)."""
+        folders = (self.root / "sys/kernel/irq").glob("[0-9]*")
+        return sorted(int(folder.name) for folder in folders if self.read(f"/sys/kernel/irq/{folder.name}/actions"))
+
+    def interrupt_threads(self) -> Dict[int, InterruptThread]:
+        """The threads of interrupts, by interrupt (proc(5), /proc/PID/stat: fields 2, 9, 40 and 41).
+
+        Only threads of the kernel count: a program of anybody may call itself irq/24-something.
+        """
+        found: Dict[int, InterruptThread] = {}
+        for folder in (self.root / "proc").glob("[0-9]*"):
+            # The name may hold spaces and parentheses; field 3 stands behind the last one.
+            name, _parenthesis, rest = (self.read(f"/proc/{folder.name}/stat") or "").partition("(")[2].rpartition(")")
+            fields = dict(enumerate(rest.split(), start=3))
+            interrupt = _IRQ_THREAD.match(name)
+            if interrupt and int(fields[9]) & _PF_KTHREAD:
+                found[int(interrupt.group(1))] = InterruptThread(int(fields[41]), int(fields[40]))
+        return found
+
+    def round_robin_ms(self) -> float:
+        """The time slice that a SCHED_RR thread gets, in ms. Raises OSError where none may be started."""
+        return self.run_in_child(_round_robin_ms)
+
+    def refuses_fifo(self, priority: int) -> str:
+        """Why even root may not run under SCHED_FIFO here; empty if it may."""
+
+        def become() -> float:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+            return 0.0
+
+        try:
+            self.run_in_child(become)
+        except OSError as error:
+            return error.strerror or str(error)
+        return ""
+
+    def governors(self) -> Dict[str, Optional[str]]:
+        """The frequency governor by CPU; None where it cannot be read. Empty without frequency scaling."""
+        files = (self.root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
+        cpus = sorted((path.parent.parent.name for path in files), key=lambda name: int(name[3:]))
+        return {cpu: self.read(f"/sys/devices/system/cpu/{cpu}/cpufreq/scaling_governor") for cpu in cpus}
+
+    def is_offline(self, cpu: str) -> bool:
+        """Whether a CPU (cpu3) was taken offline; the first one has no switch for it."""
+        return self.read(f"/sys/devices/system/cpu/{cpu}/online") == "0"
+
+    def fair_servers(self) -> Dict[str, Optional[str]]:
+        """The time that each CPU keeps for ordinary programs, in ns by CPU; None where it cannot be read, as when the
+        kernel is locked down. Empty where debugfs does not show it (kernel/sched/debug.c, debugfs_fair_server_init).
+        """
+        folder = "/sys/kernel/debug/sched/fair_server"
+        cpus = sorted(path.name for path in (self.root / folder.lstrip("/")).glob("cpu[0-9]*"))
+        return {cpu: self.read(f"{folder}/{cpu}/runtime") for cpu in cpus}
+
+    def set_at_boot(self, tunable: str) -> Optional[Tuple[str, str]]:
+        """The value that a sysctl gets at the next boot, and the file that sets it; None if no file does."""
+        return self.at_boot([tunable], self.root).get(tunable)
+
+    # -- people and their sessions
+
+    @cached_property
+    def _sessions(self) -> Dict[Tuple[str, int, Optional[int]], Union[sessions.Session, sessions.SessionError]]:
+        return {}
+
+    def session(self, user: str, rtprio: int, memlock_kb: Optional[int]) -> sessions.Session:
+        """A new login of a user, and a service of the user's manager. Raises SessionError, at once the second time."""
+        key = (user, rtprio, memlock_kb)
+        if key not in self._sessions:
+            try:
+                self._sessions[key] = self.look(*key)
+            except sessions.SessionError as error:
+                self._sessions[key] = error
+        found = self._sessions[key]
+        if isinstance(found, sessions.SessionError):
+            raise found
+        return found
+
+    @property
+    def forbids_looking(self) -> str:
+        """What to do so that root can look at sessions at all; empty where root can."""
+        if not (self.root / "run/systemd/system").is_dir():
+            return "Start this machine with systemd, which opens the sessions."
+        if not self._holds("/proc/self/status", _CAP_SYS_PTRACE):
+            return "Let this container look at its users' processes (CAP_SYS_PTRACE) where it is started."
+        return ""
+
+    @property
+    def starts_user_managers(self) -> bool:
+        """Whether PAM has the module by which a login starts a systemd manager for the user (pam_systemd(8))."""
+        places = ("usr/lib/security", "usr/lib/*/security", "usr/lib64/security", "lib/security", "lib/*/security")
+        return any(any(self.root.glob(f"{place}/pam_systemd.so")) for place in places)
+
+    @property
+    def user_manager_package(self) -> str:
+        """The distribution's package with that module; empty where it is not known."""
+        return self._distribution.packages.get(distributions.USER_MANAGER, "") if self._distribution else ""
+
+    @property
+    def may_raise_limits(self) -> bool:
+        """Whether systemd (PID 1) may raise anybody's limits: CAP_SYS_RESOURCE (setrlimit(2))."""
+        return self._holds("/proc/1/status", _CAP_SYS_RESOURCE)
+
+    def _holds(self, status: str, capability: int) -> bool:
+        """Whether a process holds a capability; where that cannot be seen, nothing is known against it."""
+        found = re.search(r"^CapEff:\s*([0-9a-f]+)$", self.read(status) or "", re.MULTILINE)
+        return found is None or bool(int(found.group(1), 16) >> capability & 1)
+
+    # -- programs
+
+    def is_wine_nspa(self, path: str) -> bool:
+        """Whether a wineserver is of Wine-NSPA: no other Wine reads its real-time priority (5.x and 8.x, 11.x)."""
+        return bool(self.variables_read(path, ("WINE_RT_PRIO", "NSPA_RT_PRIO")))
+
+    def programs(self, pattern: str) -> List[str]:
+        """The real programs (ELF files, no symlinks) that a pattern means, sorted."""
+        return [path for path in sorted(glob.glob(pattern)) if _is_program(Path(path))]
+
+
+def _is_program(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4) == b"\x7fELF"
