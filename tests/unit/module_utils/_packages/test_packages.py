@@ -19,7 +19,7 @@ import pytest
 from support.debian import Debian, sha256
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import apt, packages
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages.apt import Package
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.model import Package, PackageError
 
 needs_apt = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for dpkg"),
@@ -357,7 +357,7 @@ def test_an_address_is_fetched_once_and_checked(debian: Debian, server: str) -> 
     debian.requests.clear()  # type: ignore[attr-defined]
     assert not debian.run(files=wanted).changed
     assert debian.requests == []  # type: ignore[attr-defined]
-    assert not list(Path("/var/tmp").glob("nspa-proaudio-*/fetched-once_*"))
+    assert not list(Path("/var/tmp").glob("nspa-proaudio-*"))
 
 
 def test_a_changed_file_behind_an_address_is_refused(debian: Debian, server: str) -> None:
@@ -402,7 +402,10 @@ def test_bad_files_are_named(debian: Debian, check: bool) -> None:
         ([*files(good), {"src": "/no/such.deb", "sha256": "1" * 64}], "/no/such.deb cannot be read: No such file"),
         ([*files(good), {"src": "good.deb", "sha256": "1" * 64}], "'good.deb' is neither an absolute path"),
         ([*files(good), {"src": "ftp://x/y.deb", "sha256": "1" * 64}], "'ftp://x/y.deb' is neither"),
-        (files(good, page), f"{page} is not a Debian package, although its checksum is the one given"),
+        (
+            files(good, page),
+            f"{page} cannot be installed: it is not a Debian package, although its checksum is the one given",
+        ),
         (files(good, foreign), "is for the architecture riscv64; this machine takes amd64, all"),
         (files(good, other), "another file in the list is also the package good"),
         ([*files(good), {"src": str(good)}], "sha256"),
@@ -424,7 +427,8 @@ def test_an_unknown_name_is_a_warning_first_and_then_an_error(debian: Debian) ->
     assert "do not know lnux-image-rt" in str(predicted.result["warnings"])
     refused = debian.run(names=["kmod", "lnux-image-rt"])
     assert (
-        "No package archive of this host has lnux-image-rt. Nothing was changed. Check the spelling" in refused.message
+        "No package archive of this machine has lnux-image-rt. Nothing was changed. Check the spelling"
+        in refused.message
     )
     assert debian.state() == start
     assert not debian.host.manifest.exists()
@@ -435,7 +439,7 @@ def test_without_a_network_the_archive_is_named(debian: Debian) -> None:
     start = debian.state()
     refused = debian.run(names=["kmod"])
     assert (
-        "No package archive of this host has kmod. Nothing was changed. An archive cannot be reached."
+        "No package archive of this machine has kmod. Nothing was changed. An archive cannot be reached."
         in refused.message
     )
     assert "127.0.0.1:9" in refused.message
@@ -508,7 +512,7 @@ def test_what_does_not_fit_is_explained(debian: Debian) -> None:
     debian.apt("update")
     for check in (True, False):
         message = nothing_happens_but_caches(debian, check, names=["demanding"])
-        assert "do not fit what is installed or held on this host" in message
+        assert "do not fit what is installed or held on this machine" in message
     debian.mark("hold", "library")
     debian.publish("library", "9")
     debian.apt("update")
@@ -598,7 +602,7 @@ def test_the_last_kernel_is_never_purged(debian: Debian) -> None:
     start = debian.state()
     for check in (True, False):
         refused = debian.run(check=check, state="absent")
-        assert "/boot/vmlinuz-6.1-rt is the only kernel on this host" in refused.message
+        assert "/boot/vmlinuz-6.1-rt is the only kernel on this machine" in refused.message
         assert debian.state() == start
     (debian.root / "boot/vmlinuz-6.1-generic").write_text("back again")
     assert debian.run(state="absent").result["removed"] == sorted(KERNEL)
@@ -640,7 +644,7 @@ def test_archives_that_do_not_answer(debian: Debian, server: str, monkeypatch: p
         sources.write(f"deb {server} sid main contrib\n")
         sources.write("deb http://me:secret@127.0.0.1:9/debian trixie main\n")
     start = debian.everything()
-    found = dict(packages.unreachable_archives(timeout=5))
+    found = dict(packages.unreachable(["nothing-has-it"], timeout=5))
     assert debian.everything() == start
     assert set(found) == {"http://127.0.0.1:9/debian/dists/trixie/", f"{server}/dists/sid/"}
     assert "Could not connect" in found["http://127.0.0.1:9/debian/dists/trixie/"]
@@ -656,15 +660,15 @@ def test_a_server_that_does_not_answer_is_given_up(debian: Debian, monkeypatch: 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         debian.sources.write_text(f"deb http://127.0.0.1:{silent.getsockname()[1]}/ sid main\n")
         begin = time.monotonic()
-        found = packages.unreachable_archives(timeout=1)
+        found = packages.unreachable(["kmod"], timeout=1)
         assert time.monotonic() - begin < 10
     assert len(found) == 1
 
 
 def test_without_apt_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    for attempt in (lambda: packages.missing(["x"]), packages.unreachable_archives):
-        with pytest.raises(packages.PackageError, match="no apt and dpkg"):
+    for attempt in (lambda: packages.missing(["x"]), lambda: packages.unreachable(["x"])):
+        with pytest.raises(PackageError, match=r"no package manager that this collection knows \(apt\)"):
             attempt()
 
 
@@ -683,7 +687,7 @@ def test_without_apt_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 42 (apt)", "Another program"),
         ("Err:1 http://deb.debian.org sid\n  Temporary failure resolving 'deb.debian.org'", "cannot be reached"),
         ("E: The repository 'http://x sid InRelease' is not signed.", "not signed with a key"),
-        ("E: Unable to locate package wine65", "No archive of this host has it"),
+        ("E: Unable to locate package wine65", "No archive of this machine has it"),
         ("E: Something else", "The package manager failed. It said: Something else"),
     ],
 )
@@ -704,7 +708,7 @@ def test_an_installed_package_is_read_with_all_its_relations(debian: Debian, mon
     debian.publish("complex", **fields)
     debian.apt("update")
     debian.apt("install", "--no-install-recommends", "complex")
-    assert apt.installed()["complex"] == Package(
+    assert apt.Apt().installed()["complex"] == Package(
         name="complex",
         version="1.0",
         configured=True,
