@@ -100,7 +100,9 @@ class Apt:
             "Recommends",
             "Provides",
         )
-        text = _output(["dpkg-query", "-W", "-f", "\t".join(f"${{{field}}}" for field in fields) + "\n"], may_fail=True)
+        text = _output(
+            ["dpkg-query", "-W", "-f", "\\t".join(f"${{{field}}}" for field in fields) + "\\n"], may_fail=True
+        )
         packages = {}
         for line in text.splitlines():
             name, architecture, version, status, pre, depends, recommends, provides = line.split("\t")
@@ -114,6 +116,7 @@ class Apt:
                 depends=_relations(pre) + _relations(depends),
                 recommends=_relations(recommends),
                 provides=[word for clause in _relations(provides) for word in clause],
+                torn=status[1:2] == "H",
             )
         return {name: package for name, package in packages.items() if package.version}
 
@@ -312,14 +315,20 @@ class Apt:
             return False
         return any(name.isdigit() for name in names) and not self.busy()
 
-    def finish(self) -> None:
-        """Configure what was unpacked, and write the journal into dpkg's records. Raises PackageError if it stays."""
+    def finish(self, going: Sequence[str] = ()) -> None:
+        """Configure what was unpacked, write dpkg's journal into its records, and remove what goes and is torn.
+
+        apt does nothing at all while the journal is there, or a package has to be unpacked again that no archive has.
+        Raises PackageError if the journal stays.
+        """
         self.wait()
         own = _output(["apt-config", *self._options, "dump", "--format", "%v%n", "DPkg::Options"]).split("\n")
-        options = [*[line for line in own if line], "--force-confdef", "--force-confold"]
-        done = _run(["dpkg", *options, "--configure", "-a"])
+        command = ["dpkg", *[line for line in own if line], "--force-confdef", "--force-confold"]
+        done = _run([*command, "--configure", "-a"])
         if self.interrupted():
             raise PackageError(f"dpkg was interrupted on this machine. {self.repair} It said: {_reason(done.stdout)}")
+        if going:
+            _run([*command, "--force-remove-reinstreq", "--remove", "--", *going])
 
     # -- details
 
@@ -432,8 +441,12 @@ class Apt:
         # A file, or a version, that is asked for by name is meant, also when a later one is installed.
         if transaction.archives or any(item.version for item in transaction.install):
             options.append("--allow-downgrades")
-        there = self.installed() if transaction.archives else {}
-        if any(archive.name in there and there[archive.name].configured for archive in transaction.archives):
+        if transaction.purge or transaction.remove:
+            # It was to be unpacked when it was interrupted; it need not be whole to go (dpkg(1), --force-things).
+            options.append("-oDpkg::Options::=--force-remove-reinstreq")
+        there = self.installed() if transaction.archives or transaction.install else {}
+        again = [archive.name in there and not there[archive.name].remains for archive in transaction.archives]
+        if any(again) or any(item.name in there and there[item.name].torn for item in transaction.install):
             options.append("--reinstall")
         return options
 
@@ -458,7 +471,7 @@ class Apt:
             # apt fetches as a user of its own, for whom the folder is open; the lists are public.
             os.chmod(folder, 0o755)
             (Path(folder) / "partial").mkdir()
-            other = Apt([*self._options, f"-oDir::State::lists={folder}/"])
+            other = Apt([*self._options, *NO_TRACE, f"-oDir::State::lists={folder}/"])
             other._update(timeout, retries=0)
             return other._needed(asked)
 

@@ -5,8 +5,8 @@
 An entry of the manifest says of a package: ``owner``; ``before`` (None: it was not there; else ``version``,
 ``remains``: only its settings were there, ``auto``: it was marked as a dependency); ``asked``: by name, not as a
 dependency; ``also``: other roles that asked for it since; ``marked``: no dependency any more since one of them did;
-``leaving``: it was about to be taken away. A package manager may drop the mark of a dependency before the package
-itself: with ``leaving``, that is not taken for somebody's wish to keep it.
+``leaving``: it was about to be taken away, or to be unpacked again. A package manager may drop the mark of a
+dependency before that: with ``leaving``, that is not taken for somebody's wish to keep it.
 """
 
 from __future__ import annotations

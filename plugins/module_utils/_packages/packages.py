@@ -80,9 +80,10 @@ class Request(NamedTuple):
 class Work:
     """What is to be done.
 
-    `names`: all packages asked for; `install`: those to come from the archives; `archives`: verified package files;
-    `manual`: came as a dependency, and is now asked for; `claim`: brought by another role; `disclaim`: so, and not
-    asked for any more; `back`: what the role puts back; `litter`: left of the manifest by an interrupted run;
+    `names`: all packages asked for; `install`: those to come from the archives, with dependencies that have to be
+    unpacked again; `archives`: verified package files; `manual`: came as a dependency, and is now asked for; `claim`:
+    brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role puts back; `torn`:
+    whether one of those that go has incomplete files; `litter`: left of the manifest by an interrupted run;
     `unfinished`: an interrupted transaction is to be finished; `doubt`: a package file that is not known to be
     installed, which a mere judgement does not look into.
     """
@@ -94,6 +95,7 @@ class Work:
     claim: List[str] = field(default_factory=list)
     disclaim: List[str] = field(default_factory=list)
     back: PutBack = NOTHING
+    torn: bool = False
     litter: List[str] = field(default_factory=list)
     unfinished: bool = False
     doubt: bool = False
@@ -108,7 +110,17 @@ class Work:
     @property
     def moves(self) -> bool:
         """Whether packages come or go."""
-        return bool(self.install or self.archives or self.back.purge or self.back.remove)
+        return bool(self.install or self.archives or self.going)
+
+    @property
+    def going(self) -> List[str]:
+        """The packages that go."""
+        return [*self.back.purge, *self.back.remove]
+
+    @property
+    def dependencies(self) -> List[str]:
+        """What is installed and was not asked for."""
+        return [item.name for item in self.install if item.name not in self.names]
 
     def transaction(self, unknown: Sequence[Asked] = ()) -> Transaction:
         """What the package manager is asked to do, without the names that it does not know yet."""
@@ -185,7 +197,11 @@ class PackagesChange:
         there = manager.installed()
         known = manager.known(self.work.install)
         unknown = [item for item in self.work.install if item not in known]
-        outcome = _simulate(self.work, self.work.transaction(unknown), manager)
+        if self.work.torn and not self.work.install and not self.work.archives:
+            # They go as they are, whatever the package manager says of them.
+            outcome = Outcome({}, {}, self.work.going)
+        else:
+            outcome = _simulate(self.work, self.work.transaction(unknown), manager)
         self._running = _is_running(_guard_kernels(outcome.removed, manager))
         outcome.installed.update({item.name: "" for item in unknown})
         if unknown:
@@ -193,8 +209,11 @@ class PackagesChange:
                 f"The package lists on this machine do not know {', '.join(map(str, unknown))}. A real run fetches "
                 f"them first; if they do not know it then either, it stops with nothing changed."
             )
-        removed = [name for name in outcome.removed if name in there and not there[name].remains]
-        self._outcome = outcome._replace(removed=sorted(removed))
+        self._outcome = Outcome(
+            outcome.installed,
+            {name: version for name, version in outcome.upgraded.items() if there[name].version != version},
+            sorted(name for name in outcome.removed if name in there and not there[name].remains),
+        )
         self._earlier = {name: package.version for name, package in there.items()}
 
     def apply(self, manifest: Manifest) -> None:
@@ -248,8 +267,8 @@ class PackagesChange:
     def _next(self, manifest: Manifest, manager: PackageManager, refresh: bool) -> Work:
         """What is to be done now, with an interrupted transaction finished and the package lists up to date."""
         work = _work(manifest, self.request, Purpose.APPLY, manager)
-        if manager.interrupted() and (work.unfinished or work.moves):
-            _finish(manifest, manager)
+        if work.torn or work.unfinished or (work.moves and manager.interrupted()):
+            self._finish(manifest, work, manager)
             work = _work(manifest, self.request, Purpose.APPLY, manager)
         if refresh and (work.install or work.archives):
             trouble = manager.refresh(work.install, self.request.lists_max_age)
@@ -264,6 +283,22 @@ class PackagesChange:
                 )
             work = _work(manifest, self.request, Purpose.APPLY, manager)
         return work
+
+    def _finish(self, manifest: Manifest, work: Work, manager: PackageManager) -> None:
+        """Finish an interrupted transaction, if it was one of ours: what others began is for them to decide."""
+        there = manager.installed()
+        foreign = _foreign(manifest, there) if manager.interrupted() else []
+        if foreign:
+            raise PackageError(
+                f"An installation of {', '.join(foreign)}, which is none of this collection's, was interrupted on this "
+                f"machine, and the package manager waits for its end. {manager.repair}"
+            )
+        going = work.going if work.torn else []
+        images = _guard_kernels(going, manager)
+        _record_work(manifest, self.request, Work(back=work.back), Outcome({}, {}, going), there)
+        manifest.save()
+        manager.finish(going)
+        self._running = self._running or _is_running(images)
 
     def _do(self, manifest: Manifest, work: Work, manager: PackageManager) -> None:
         role = self.request.role
@@ -338,6 +373,9 @@ def _work(manifest: Manifest, request: Request, purpose: Purpose, manager: Packa
     if purpose is not Purpose.JUDGE and dropped(entries, role, work.names) and (work.install or work.archives):
         future.update(_coming(work, manager))
     work.back = put_back(entries, role, set(work.names), future, automatic, _earlier(manifest, role))
+    work.torn = any(there[name].torn for name in work.going)
+    if request.present:
+        work.install += [Asked(name) for name in _torn(owned, work, there)]
     return work
 
 
@@ -429,6 +467,12 @@ def _claimable(entry: Optional[Dict[str, Any]], role: str, automatic: bool) -> b
     return not adopted(entry, automatic)
 
 
+def _torn(owned: Iterable[str], work: Work, there: Mapping[str, Package]) -> List[str]:
+    """The dependencies of ours that stopped half-way when they were to go, and that are to stay."""
+    going = {*work.going, *work.back.hand_over, *work.back.forget}
+    return [name for name in owned if name in there and there[name].torn and name not in going | set(work.names)]
+
+
 def _coming(work: Work, manager: PackageManager) -> Dict[str, Package]:
     """The packages that would come, so that nothing they depend on is put back. Unknown names are left out."""
     known = manager.known(work.install)
@@ -488,21 +532,10 @@ def _foreign(manifest: Manifest, there: Mapping[str, Package]) -> List[str]:
     return sorted(set(half) - set(manifest.entries(KIND)))
 
 
-def _finish(manifest: Manifest, manager: PackageManager) -> None:
-    """Finish an interrupted transaction, if it was one of ours: what others began is for them to decide."""
-    foreign = _foreign(manifest, manager.installed())
-    if foreign:
-        raise PackageError(
-            f"An installation of {', '.join(foreign)}, which is none of this collection's, was interrupted on this "
-            f"machine, and the package manager waits for its end. {manager.repair}"
-        )
-    manager.finish()
-
-
 def _rest(work: Work) -> str:
     """What is still to be done, in words."""
     coming = [*map(str, work.install), *[archive.name for archive in work.archives]]
-    going = [*work.back.purge, *work.back.remove]
+    going = work.going
     parts = [f"{', '.join(coming)} did not get installed completely"] if coming else []
     parts += [f"{', '.join(going)} did not go completely"] if going else []
     return " and ".join(parts) or "Packages are not as they should be"
@@ -516,12 +549,12 @@ def _record_work(
 ) -> None:
     """What is about to come and to go."""
     role = request.role
-    if manifest.get(FIRST, role) is None and request.present:
+    if manifest.get(FIRST, role) is None and request.present and outcome.coming():
         names = sorted(name for name, package in before.items() if not package.remains)
         manifest.record(FIRST, role, role, manifest.keep(json.dumps(names).encode("utf-8")))
     for name, version in outcome.coming().items():
         _record(manifest, role, work, name, version, before.get(name))
-    for name in (*work.back.purge, *work.back.remove):
+    for name in (*work.going, *work.dependencies):
         entry = manifest.get(KIND, name)
         if entry is None:
             entry = manifest.record(KIND, name, role, None, version=before[name].version, asked=False)
@@ -574,6 +607,7 @@ def _automatic_again(manifest: Manifest, role: str, work: Work) -> List[str]:
     last = [name for name in work.disclaim if entries[name]["also"] == [role]]
     return [
         *work.back.automatic,
+        *work.dependencies,
         *[name for name in last if entries[name].get("marked") and not entries[name].get("asked")],
     ]
 
@@ -596,7 +630,7 @@ def _settle(manifest: Manifest, role: str, work: Work) -> None:
         entry = manifest.entries(KIND)[name]
         entry["also"] = [other for other in entry["also"] if other != role]
         entry["marked"] = bool(entry.get("marked") and entry["also"])
-    for name in set(manifest.owned(KIND, role)) - {*work.back.purge, *work.back.remove}:
+    for name in set(manifest.owned(KIND, role)) - set(work.going):
         manifest.entries(KIND)[name].pop("leaving", None)
     if not manifest.owned(KIND, role):
         manifest.forget(FIRST, role)

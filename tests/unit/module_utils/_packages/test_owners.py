@@ -127,7 +127,7 @@ class Model:
     def interrupted(self) -> bool:
         return False
 
-    def finish(self) -> None:
+    def finish(self, going: Sequence[str] = ()) -> None:
         raise NotImplementedError
 
     def _packages(self, names: Iterable[str], configured: bool) -> Dict[str, Package]:
