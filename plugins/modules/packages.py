@@ -17,12 +17,16 @@ description:
     install it, and does not know later what it brought in.
   - Everything is checked before anything is installed, which means checksums, that each file is a package for this
     machine, that the archives know each name, and that no installed package would have to go.
+  - Package files are copied to a private place first; the copy is checked and installed, so that nobody can put another
+    file in between.
   - Records in C(/var/lib/nspa-proaudio/manifest.json) which packages came with the transaction. O(state=absent) purges
     these and no others, with what a later upgrade of them brought along.
   - A package that came with us stays when a package that somebody else installed depends on it, or when somebody asked
     for it by name since. One that was there before, and was upgraded, stays in its newer version. RV(kept) lists both.
-  - The running kernel may be purged when another one remains in C(/boot). The machine has to be rebooted then, which
+  - The running kernel may be purged when another one remains. The machine has to be rebooted then, which
     RV(running_kernel_removed) says. The last kernel is never purged.
+  - What was interrupted (a power cut, a killed C(dpkg)) is finished by the next run; where others' packages are
+    unfinished too, it says so, with what to do.
 options:
   role:
     description:
@@ -36,7 +40,11 @@ options:
     choices: [present, absent]
     default: present
   names:
-    description: Packages of the distribution, as V(name), V(name:architecture) or V(name=version).
+    description:
+      - Packages of the distribution, as V(name), V(name:architecture), V(name=version) or V(name/release).
+      - A release is the suite or codename of an archive, as V(trixie-backports). What such a package depends on comes
+        from there too where no other archive can satisfy it, and nothing else does. A version that is only the latest
+        of such a release is installed in the same way. A later version than the release's is as good.
     type: list
     elements: str
     default: []
@@ -48,8 +56,9 @@ options:
     suboptions:
       src:
         description:
-          - Absolute path on the host, or an address that starts with C(http://) or C(https://). Addresses are fetched
-            with apt's own proxy settings, once; in check mode too, into a temporary directory.
+          - Absolute path of a file on the host (links are followed), or an address that starts with C(http://) or
+            C(https://). Addresses are fetched with apt's own proxy settings, once; in check mode too, into a temporary
+            directory.
         type: str
         required: true
       sha256:
@@ -64,6 +73,7 @@ options:
     description:
       - Age in seconds from which apt's package lists are fetched again before something is installed. They are also
         fetched when they do not know a name. Nothing is fetched when everything is installed.
+      - An archive that does not answer then is a warning, if the others have what is asked for.
     type: int
     default: 86400
 attributes:
@@ -140,63 +150,15 @@ running_kernel_removed:
   type: bool
 """
 
-import contextlib
-import tempfile
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import carry_out
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import packages
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages.packages import Request
-
-
-def room_for(files):
-    """A folder for package files, if there are any; not in /tmp, which may be a small file system in memory."""
-    if not files:
-        return contextlib.nullcontext("")
-    return tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/var/tmp")
 
 
 def main():
-    file = {"src": {"type": "str", "required": True}, "sha256": {"type": "str", "required": True}}
-    module = AnsibleModule(
-        argument_spec={
-            "role": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "names": {"type": "list", "elements": "str", "default": []},
-            "files": {"type": "list", "elements": "dict", "options": file, "default": []},
-            "install_recommends": {"type": "bool", "default": False},
-            "lists_max_age": {"type": "int", "default": 86400},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    request = Request(
-        role=given["role"],
-        names=given["names"],
-        files=[(item["src"], item["sha256"]) for item in given["files"]],
-        present=given["state"] == "present",
-        recommends=given["install_recommends"],
-        lists_max_age=given["lists_max_age"],
-    )
-    try:
-        with room_for(request.files) as folder:
-            differences = packages.compare(Manifest.load(), request, folder)
-            if module.check_mode or not differences.any:
-                result, warnings = packages.prediction(differences)
-            else:
-                with Manifest.change() as manifest:
-                    trouble = packages.refresh(differences)
-                    differences = packages.compare(manifest, request, folder)
-                    result, warnings = packages.apply(manifest, differences, trouble), []
-    except HostError as error:
-        module.fail_json(msg=str(error))
-    for warning in warnings:
-        module.warn(warning)
-    if module._diff:
-        result["diff"] = packages.diff(result)
-    module.exit_json(**result)
+    concern = packages.CONCERN
+    carry_out(AnsibleModule(argument_spec=concern.argument_spec(), supports_check_mode=True), concern)
 
 
 if __name__ == "__main__":

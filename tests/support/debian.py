@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set
@@ -102,17 +104,37 @@ class Debian:
         subprocess.run(["/usr/bin/dpkg-deb", "-Znone", "-b", str(work), str(target)], check=True, capture_output=True)
         return target
 
-    def publish(self, name: str, version: str = "1.0", **options: Any) -> None:
-        """Make a package and put it into the archive; apt learns of it by the next update."""
+    def publish(self, name: str, version: str = "1.0", suite: str = "", **options: Any) -> None:
+        """Make a package and put it into the archive, or into that of a suite; apt learns of it by the next update."""
         built = self.build(name, version, **options)
         data = built.read_bytes()
-        (self.repository / built.name).write_bytes(data)
+        repository = self._suite(suite) if suite else self.repository
+        (repository / built.name).write_bytes(data)
         control = subprocess.run(
             ["/usr/bin/dpkg-deb", "-f", str(built)], check=True, capture_output=True
         ).stdout.decode()
-        with (self.repository / "Packages").open("a") as index:
+        with (repository / "Packages").open("a") as index:
             index.write(f"{control}Filename: ./{built.name}\nSize: {len(data)}\n")
             index.write(f"SHA256: {hashlib.sha256(data).hexdigest()}\n\n")
+        if suite:
+            self._sign_off(repository, suite)
+
+    def _suite(self, suite: str) -> Path:
+        """An archive whose packages are taken only when asked for, as those of backports are."""
+        repository = self.folder / suite
+        if not repository.exists():
+            repository.mkdir()
+            (repository / "Packages").touch()
+            with self.sources.open("a") as sources:
+                sources.write(f"deb [trusted=yes] copy:{repository} ./\n")
+        return repository
+
+    def _sign_off(self, repository: Path, suite: str) -> None:
+        index = (repository / "Packages").read_bytes()
+        (repository / "Release").write_text(
+            f"Suite: {suite}\nCodename: {suite}\nNotAutomatic: yes\nButAutomaticUpgrades: yes\n"
+            f"SHA256:\n {hashlib.sha256(index).hexdigest()} {len(index)} Packages\n"
+        )
 
     # -- the host
 
@@ -166,6 +188,13 @@ class Debian:
         self.commands.write_text("")
         return self.host.run("packages", check=check, role=role, **arguments)
 
+    def kill(self) -> None:
+        """Every process that works on this host dies at once: the module, apt, dpkg and what they started."""
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if f"DPKG_ROOT={self.root}\0".encode() in (process / "environ").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+
     def called(self) -> List[str]:
         """The commands that the last run of the module used."""
         return self.commands.read_text().splitlines()
@@ -173,3 +202,8 @@ class Debian:
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def files(*paths: Path) -> List[Dict[str, str]]:
+    """Package files as the module takes them."""
+    return [{"src": str(path), "sha256": sha256(path)} for path in paths]

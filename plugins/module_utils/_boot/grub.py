@@ -241,7 +241,7 @@ class Grub:
         if main.exists():
             sources.insert(0, str(main))
         text = (content or b"").decode("utf-8", "replace")
-        done = programs.run("sh", "-c", _TRACE, "sh", path, text, *sources, timeout=60, variables=_language(self.root))
+        done = programs.run("sh", "-c", _TRACE, "sh", path, text, *sources, timeout=60, instead=_language(self.root))
         fields = done.stdout.split("\0")[:-1]
         if done.returncode or len(fields) < 3 * len(sources):
             broken = sources[min(len(fields) // 3, len(sources) - 1)]
@@ -324,7 +324,7 @@ class Grub:
     def _mkconfig(self, made: Path) -> None:
         command = ["grub-mkconfig", "-o", str(made)]
         try:
-            done = programs.run(*command, timeout=TIMEOUT, variables=_language(self.root))
+            done = programs.run(*command, timeout=TIMEOUT, instead=_language(self.root))
         except HostError as error:
             raise BootLoaderError(f"{error}. GRUB's menu is as it was.") from error
         if done.returncode or not made.exists():

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from typing import Dict, Optional
+import tempfile
+from typing import Dict, Mapping, Optional, Sequence
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 
@@ -26,26 +28,66 @@ def environment() -> Dict[str, str]:
 
 
 def run(
-    *command: str, timeout: Optional[float] = None, variables: Optional[Dict[str, str]] = None
+    *command: str,
+    timeout: Optional[float] = None,
+    variables: Optional[Mapping[str, str]] = None,
+    instead: Optional[Mapping[str, str]] = None,
+    apart: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end and return its exit status and what it said.
 
     :param timeout: seconds after which it is ended.
-    :param variables: all that it gets of an environment besides PATH; None: ours.
+    :param variables: what its environment has beside ours.
+    :param instead: what its environment has instead of ours, beside PATH.
+    :param apart: in a session of its own, with all that it says going into a file (and returned as stdout): it comes
+        to its end also when this process is killed or the connection breaks, and no broken pipe stops it half-way.
     :raises ProgramError: when it cannot be started, or does not end in time.
     """
+    run_as = _run_apart if apart else _run_along
     try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment() if variables is None else {"PATH": environment()["PATH"], **variables},
-            timeout=timeout,
-            check=False,
-        )
+        ours = environment()
+        base = ours if instead is None else {"PATH": ours["PATH"], **instead}
+        return run_as(command, {**base, **(variables or {})}, timeout)
     except subprocess.TimeoutExpired as error:
         raise ProgramError(f"{command[0]} did not end within {timeout:g} s") from error
-    except OSError as error:
-        raise ProgramError(f"{command[0]} cannot be run on this host: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ProgramError(f"{command[0]} cannot be run on this machine: {reason}") from error
+
+
+def _run_along(
+    command: Sequence[str], variables: Dict[str, str], timeout: Optional[float]
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=variables,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def _run_apart(
+    command: Sequence[str], variables: Dict[str, str], timeout: Optional[float]
+) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=True,
+        ) as process:
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                # With all that it started, which would go on writing.
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        said.seek(0)
+        text = said.read().decode("utf-8", "replace")
+    return subprocess.CompletedProcess(command, process.returncode, text, "")

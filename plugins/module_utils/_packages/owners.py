@@ -1,23 +1,25 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packages a role gives back, and which of them stay because others need them. Reads nothing, changes nothing.
+"""Which packages a role puts back, and which of them stay because others need them. Reads nothing, changes nothing.
 
 An entry of the manifest says of a package: ``owner``; ``before`` (None: it was not there; else ``version``,
 ``remains``: only its settings were there, ``auto``: it was marked as a dependency); ``asked``: by name, not as a
-dependency; ``also``: other roles that asked for it since; ``marked``: no dependency any more since one of them did.
+dependency; ``also``: other roles that asked for it since; ``marked``: no dependency any more since one of them did;
+``leaving``: it was about to be taken away, or to be unpacked again. A package manager may drop the mark of a
+dependency before that: with ``leaving``, that is not taken for somebody's wish to keep it.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Set
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages.apt import Package
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.model import Package
 
 Entries = Mapping[str, Dict[str, Any]]
 Packages = Mapping[str, Package]
 
 
-class GiveBack(NamedTuple):
+class PutBack(NamedTuple):
     """`purge`, `remove` (what had left its settings before we came): these go. `automatic`: dependencies from now on.
 
     `hand_over`: new owners by name. `forget`: entries to drop, with why the package stays (empty: it is gone).
@@ -30,40 +32,45 @@ class GiveBack(NamedTuple):
     forget: Dict[str, str]
 
 
-NOTHING = GiveBack([], [], [], {}, {})
+NOTHING = PutBack([], [], [], {}, {})
 
 
 def dropped(entries: Entries, role: str, names: Iterable[str]) -> List[str]:
-    """The packages that a role asked for once and does not ask for any more."""
+    """The packages that a role asked for once and does not ask for any more, and what went with them half-way."""
     return [
         name
         for name, entry in entries.items()
-        if entry["owner"] == role and entry.get("asked") and name not in set(names)
+        if entry["owner"] == role and (entry.get("asked") or entry.get("leaving")) and name not in set(names)
     ]
 
 
 def adopted(entry: Mapping[str, Any], automatic: bool) -> bool:
     """Whether somebody asked by name for a package that came as a dependency of ours; it is theirs from then on."""
-    return not (entry.get("asked") or entry.get("marked") or automatic)
+    return not (entry.get("asked") or entry.get("marked") or entry.get("leaving") or automatic)
 
 
-def give_back(
+def gone(entry: Mapping[str, Any], package: Optional[Package]) -> bool:
+    """Whether nothing is left of a package but what was there before us; one that stopped half-way is not gone."""
+    return package is None or (package.remains and entry["before"] is not None)
+
+
+def put_back(
     entries: Entries, role: str, names: Set[str], there: Packages, automatic: Set[str], earlier: Optional[Set[str]]
-) -> GiveBack:
-    """What a role gives back that from now on asks for `names` only.
+) -> PutBack:
+    """What a role puts back that from now on asks for `names` only.
 
     entries: the manifest's, of all roles. there: the packages of the host, with those that are about to come.
     automatic: names marked as dependencies. earlier: what was there before the role's first transaction (None: never).
     """
     if names and not dropped(entries, role, names):
         return NOTHING
-    back = GiveBack([], [], [], {}, {})
+    back = PutBack([], [], [], {}, {})
     ours: Set[str] = set()
     for name, entry in entries.items():
         if entry["owner"] != role or name in names:
             continue
         package, before = there.get(name), entry["before"]
-        if package is None or (package.remains and before is not None):
+        if package is None or gone(entry, package):
             back.forget[name] = ""
         elif entry.get("also"):
             back.hand_over[name] = entry["also"][0]
@@ -86,7 +93,7 @@ def give_back(
     still_ours = reachable(there, names)
     for name in sorted(kept & ours):
         if name in still_ours:
-            if entries[name].get("asked"):
+            if entries[name].get("asked") or entries[name].get("leaving"):
                 back.automatic.append(name)
             continue
         heir = None if name in by_somebody_else else _heir(owners, role, name, there)

@@ -2,40 +2,59 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Packages that a role brings to a host, and takes away again.
 
-    with tempfile.TemporaryDirectory() as folder:
-        differences = compare(Manifest.load(), request, folder)          # reads; downloads into folder
-        result, warnings = prediction(differences)                       # what apt would do
-        with Manifest.change() as manifest:
-            trouble = refresh(differences)
-            apply(manifest, compare(manifest, request, folder), trouble)
-
-What a transaction will install is recorded before it runs, and what it did install after it, so that giving back
-purges exactly what came with us, also after a run that was interrupted.
+What a transaction will install or take away is recorded before it runs, and what it did after it, so that putting
+back purges exactly what came with us, also after a run that was interrupted. A change has been applied when a
+comparison finds nothing more to do.
 """
 
 from __future__ import annotations
 
-import hashlib
+import filecmp
 import json
 import os
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages import apt
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages.apt import Archive, Package, PackageError, Plan
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages import room
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager, find
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.model import (
+    Archive,
+    Asked,
+    Outcome,
+    Package,
+    PackageError,
+    Transaction,
+    without_password,
+)
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages.owners import (
     NOTHING,
-    GiveBack,
+    PutBack,
     adopted,
     dropped,
-    give_back,
+    gone,
+    put_back,
 )
 
 KIND = "packages"
 FIRST = "packages_before"
 """Kind of the entries that hold, for each role, the names of all packages before its first transaction."""
+ROUNDS = 3
+"""Transactions after which there must be nothing more to do: what was half removed goes in one, its settings in two."""
+OPTIONS: Dict[str, Any] = {
+    "names": {"type": "list", "elements": "str", "default": []},
+    "files": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"src": {"type": "str", "required": True}, "sha256": {"type": "str", "required": True}},
+    },
+    "install_recommends": {"type": "bool", "default": False},
+    "lists_max_age": {"type": "int", "default": 86400},
+}
 
 
 class Request(NamedTuple):
@@ -48,268 +67,382 @@ class Request(NamedTuple):
     recommends: bool = False
     lists_max_age: int = 86400
 
+    @classmethod
+    def of(cls, role: str, wanted: Optional[Mapping[str, Any]]) -> Request:
+        """From the module's options; None where nothing is wanted."""
+        if wanted is None:
+            return cls(role, present=False)
+        files = [(item["src"], item["sha256"]) for item in wanted["files"]]
+        return cls(role, wanted["names"], files, True, wanted["install_recommends"], wanted["lists_max_age"])
 
-class Differences(NamedTuple):
-    """What `apply` would do.
 
-    `names`: all packages asked for; `install`: those to come from the archives, as asked for; `archives`: verified
-    package files; `manual`: came as a dependency, and is now asked for; `claim`: brought by another role; `disclaim`:
-    so, and not asked for any more; `options`: for apt; `back`: what the role gives back; `litter`: left of the
-    manifest by an interrupted run.
+@dataclass
+class Work:
+    """What is to be done.
+
+    `names`: all packages asked for; `install`: those to come from the archives, with dependencies that have to be
+    unpacked again; `archives`: verified package files; `manual`: came as a dependency, and is now asked for; `claim`:
+    brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role puts back; `torn`:
+    whether one of those that go has incomplete files; `litter`: left of the manifest by an interrupted run;
+    `unfinished`: an interrupted transaction is to be finished; `doubt`: a package file that is not known to be
+    installed, which a mere judgement does not look into.
     """
 
-    request: Request
-    names: List[str]
-    install: List[str]
-    archives: List[Archive]
-    manual: List[str]
-    claim: List[str]
-    disclaim: List[str]
-    options: List[str]
-    back: GiveBack
-    litter: List[str]
+    names: List[str] = field(default_factory=list)
+    install: List[Asked] = field(default_factory=list)
+    archives: List[Archive] = field(default_factory=list)
+    manual: List[str] = field(default_factory=list)
+    claim: List[str] = field(default_factory=list)
+    disclaim: List[str] = field(default_factory=list)
+    back: PutBack = NOTHING
+    torn: bool = False
+    litter: List[str] = field(default_factory=list)
+    unfinished: bool = False
+    doubt: bool = False
+    recommends: bool = False
 
     @property
     def any(self) -> bool:
+        """Whether there is anything to do."""
         books = self.claim or self.disclaim or self.litter
-        return bool(self.transaction or self.manual or any(self.back) or books)
+        return bool(self.moves or self.manual or any(self.back) or books or self.unfinished or self.doubt)
 
     @property
-    def transaction(self) -> bool:
+    def moves(self) -> bool:
         """Whether packages come or go."""
-        return bool(self.install or self.archives or self.back.purge or self.back.remove)
+        return bool(self.install or self.archives or self.going)
+
+    @property
+    def going(self) -> List[str]:
+        """The packages that go."""
+        return [*self.back.purge, *self.back.remove]
+
+    @property
+    def dependencies(self) -> List[str]:
+        """What is installed and was not asked for."""
+        return [item.name for item in self.install if item.name not in self.names]
+
+    def transaction(self, unknown: Sequence[Asked] = ()) -> Transaction:
+        """What the package manager is asked to do, without the names that it does not know yet."""
+        install = [item for item in self.install if item not in unknown]
+        return Transaction(install, self.archives, self.back.purge, self.back.remove, self.recommends)
 
 
 # -- for preflight
 
 
 def missing(names: Iterable[str]) -> List[str]:
-    """Those of `names` that are not installed. Raises PackageError where there is no apt."""
-    _need_apt()
-    there = apt.installed()
-    return [name for name in names if not _satisfied(name, there)]
+    """Those of `names` that are not installed. Raises PackageError where there is no package manager."""
+    manager = find()
+    there = manager.installed()
+    return [name for name in names if not _satisfied(manager.read(name), there, {}, manager)]
 
 
-def unreachable_archives(timeout: int = 10) -> List[Tuple[str, str]]:
-    """The package archives of this host that do not answer: pairs of address and reason. Raises PackageError."""
-    _need_apt()
-    return apt.unreachable(timeout)
+def unreachable(names: Iterable[str], timeout: int = 10) -> List[Tuple[str, str]]:
+    """The package archives that are needed to install what is missing of `names`, and that do not answer.
+
+    Pairs of address and reason. timeout: in seconds, for each. Raises PackageError where there is no package manager.
+    """
+    manager = find()
+    return manager.unreachable([manager.read(name) for name in missing(names)], timeout)
 
 
 # -- comparing
 
 
-def compare(manifest: Manifest, request: Request, folder: str) -> Differences:
-    """What differs from what a role asks for. Reads only; package files from URLs are fetched into `folder`.
+def compare(
+    manifest: Manifest,
+    role: str,
+    wanted: Optional[Mapping[str, Any]],
+    purpose: Purpose,
+    manager: Optional[PackageManager] = None,
+) -> PackagesChange:
+    """What differs from what a role asks for. Reads only; package files are copied and fetched into a private place.
 
-    Raises PackageError, with nothing changed, for whatever forbids to go on.
+    manager: of this host, if not the one that is found. Raises PackageError, with nothing changed, for whatever
+    forbids to go on.
     """
-    _need_apt()
-    _check(request)
-    request = request._replace(names=[apt.canonical(name) for name in request.names])
-    role, entries = request.role, manifest.entries(KIND)
-    first = manifest.get(FIRST, role)
-    claimed = [name for name, entry in entries.items() if role in entry.get("also", [])]
-    owned = manifest.owned(KIND, role)
-    # A record of what was there before goes with the last package, unless a run was interrupted.
-    litter = [*manifest.litter(), *([FIRST] if first and not owned else [])]
-    if not request.present and not owned and not claimed:
-        return Differences(request, [], [], [], [], [], [], [], NOTHING, litter)
-    there, automatic = apt.installed(), apt.automatic()
-    names: List[str] = []
-    install: List[str] = []
-    archives: List[Archive] = []
-    if request.present:
-        names, archives = _archives(manifest, request, there, folder)
-        new = [archive.name for archive in archives]
-        install = [name for name in request.names if not _satisfied(name, there) and _bare(name) not in new]
-        names = list(dict.fromkeys([*map(_bare, request.names), *names]))
-    # A file, or a version, that is asked for by name is meant, also when a later one is installed.
-    options = ["--allow-downgrades"] if archives or any("=" in name for name in install) else []
-    if any(archive.name in there and there[archive.name].configured for archive in archives):
-        options.append("--reinstall")
-    marked = [name for name, entry in owned.items() if entry.get("marked") and not entry.get("asked")]
-    manual = [name for name in names if name in there and (name in automatic or name in marked)]
-    claim = [name for name in names if _claimable(entries.get(name), role, name in automatic)]
-    disclaim = [name for name in claimed if name not in names]
-    earlier = set(json.loads(manifest.blob(first["before"]["blob"]).decode("utf-8"))) if first else None
-    future = dict(there)
-    if dropped(entries, role, names) and (install or archives):
-        future.update(_coming(install, archives, request, options))
-    back = give_back(entries, role, set(names), future, automatic, earlier)
-    return Differences(request, names, install, archives, manual, claim, disclaim, options, back, litter)
+    request = Request.of(role, wanted)
+    litter = _litter(manifest, role)
+    if not request.present and not manifest.owned(KIND, role) and not _claimed(manifest, role):
+        return PackagesChange(request, None, Work(litter=litter))
+    manager = manager or find()
+    change = PackagesChange(request, manager, _work(manifest, request, purpose, manager))
+    if purpose is Purpose.PREDICT and change.work.moves:
+        change.predict(manager)
+    return change
 
 
-def refresh(differences: Differences) -> str:
-    """Fetch the package lists, if something comes, and they are old or do not know its name.
+class PackagesChange:
+    """What differs between the packages of a host and what a role asks for; `manager` is None where nothing does."""
 
-    Returns what went wrong with some of them. Raises PackageError for names that stay unknown.
-    """
-    names = differences.install
-    if not names and not differences.archives:
-        return ""
-    trouble = ""
-    if apt.lists_age() > differences.request.lists_max_age or not set(names) <= apt.known(names):
-        trouble = apt.refresh()
-    unknown = sorted(set(names) - apt.known(names))
-    if unknown:
-        raise PackageError(
-            f"No package archive of this host has {', '.join(unknown)}. Nothing was changed. "
-            + (trouble or "Check the spelling, and whether the archive it is in is among apt's sources.")
-        )
-    return trouble
+    def __init__(self, request: Request, manager: Optional[PackageManager], work: Work) -> None:
+        self.request = request
+        self.manager = manager
+        self.work = work
+        self.warnings: List[str] = []
+        self._names = work.names
+        self._kept = _reasons(work)
+        self._outcome = Outcome({}, {}, [])
+        self._earlier: Dict[str, str] = {}
+        self._running = False
 
+    @property
+    def changed(self) -> bool:
+        """Whether anything differs."""
+        return self.work.any
 
-def prediction(differences: Differences) -> Tuple[Dict[str, Any], List[str]]:
-    """What a module returns in check mode, and warnings. Reads only, and leaves apt's own cache files alone.
-
-    Raises PackageError if the transaction would fail, or take away something that is not ours.
-    """
-    there = apt.installed() if differences.transaction else {}
-    plan, warnings = Plan({}, {}, []), []
-    if differences.transaction:
-        known = apt.known(differences.install, frugal=True)
-        unknown = [name for name in differences.install if name not in known]
-        plan = _simulate(differences, [name for name in differences.install if name not in unknown], frugal=True)
-        _guard_kernels(plan.removed)
-        plan.installed.update({_bare(name): "" for name in unknown})
+    def predict(self, manager: PackageManager) -> None:
+        """Work out what `apply` would do. Raises PackageError if it would fail, or take away what is not ours."""
+        there = manager.installed()
+        known = manager.known(self.work.install)
+        unknown = [item for item in self.work.install if item not in known]
+        if self.work.torn and not self.work.install and not self.work.archives:
+            # They go as they are, whatever the package manager says of them.
+            outcome = Outcome({}, {}, self.work.going)
+        else:
+            outcome = _simulate(self.work, self.work.transaction(unknown), manager)
+        self._running = _is_running(_guard_kernels(outcome.removed, manager))
+        outcome.installed.update({item.name: "" for item in unknown})
         if unknown:
-            warnings = [
-                f"The package lists on this host do not know {', '.join(unknown)}. A real run fetches them first; "
-                f"if they do not know it then either, it stops with nothing changed."
-            ]
-    earlier = {name: there[name].version for name in [*plan.upgraded, *plan.removed] if name in there}
-    return _result(differences, plan, earlier, _is_running(apt.kernels(plan.removed))), warnings
-
-
-# -- applying
-
-
-def apply(manifest: Manifest, differences: Differences, trouble: str = "") -> Dict[str, Any]:
-    """Make the differences go away; `manifest` comes from `Manifest.change` and `differences` was compared with it.
-
-    trouble: what `refresh` returned. Returns what a module returns. Raises PackageError.
-    """
-    request = differences.request
-    before = after = apt.installed()
-    images: List[str] = []
-    if differences.transaction:
-        try:
-            plan = _simulate(differences, differences.install, frugal=False)
-        except PackageError as error:
-            raise PackageError(f"{error} {trouble}".strip()) from error
-        images = apt.kernels(plan.removed)
-        _guard_kernels(plan.removed)
-        _record_plan(manifest, differences, plan, before)
-        manifest.save()
-        try:
-            targets = [*differences.install, *[archive.path for archive in differences.archives]]
-            apt.transact(targets, differences.back.purge, request.recommends, differences.options)
-            if differences.back.remove:
-                apt.remove(differences.back.remove)
-        finally:
-            after = apt.installed()
-            _record_outcome(manifest, differences, before, after)
-            manifest.save()
-    if differences.manual:
-        _record_marks(manifest, differences, after)
-        manifest.save()
-    apt.mark(differences.manual, automatic_=False)
-    apt.mark([name for name in _automatic_again(manifest, differences) if name in after], automatic_=True)
-    _settle(manifest, differences)
-    manifest.save()
-    lacking = [name for name in differences.names if name not in after or not after[name].configured]
-    if lacking:
-        raise PackageError(
-            f"{', '.join(lacking)} did not get installed completely, although the package manager reported no error. "
-            f"Run 'dpkg --configure -a' on the host and look at its output."
+            self.warnings.append(
+                f"The package lists on this machine do not know {', '.join(map(str, unknown))}. A real run fetches "
+                f"them first; if they do not know it then either, it stops with nothing changed."
+            )
+        self._outcome = Outcome(
+            outcome.installed,
+            {name: version for name, version in outcome.upgraded.items() if there[name].version != version},
+            sorted(name for name in outcome.removed if name in there and not there[name].remains),
         )
-    earlier = {name: package.version for name, package in before.items()}
-    return _result(differences, _outcome(before, after), earlier, _is_running(images))
+        self._earlier = {name: package.version for name, package in there.items()}
 
+    def apply(self, manifest: Manifest) -> None:
+        """Bring it about; `manifest` comes from `Manifest.change`. Raises PackageError."""
+        if self.manager is None:
+            manifest.forget(FIRST, self.request.role)
+            manifest.save()
+            return
+        # What another run left at work is waited for: a package that it is just bringing is not gone.
+        self.manager.wait()
+        before = self.manager.installed()
+        self._kept = {}
+        for number in range(ROUNDS + 1):
+            work = self._next(manifest, self.manager, refresh=number == 0)
+            self._names = work.names
+            self._kept.update(_reasons(work))
+            if not work.any:
+                break
+            if number == ROUNDS:
+                raise PackageError(f"{_rest(work)} although the package manager reported no error. {self._by_hand()}")
+            self._do(manifest, work, self.manager)
+        self._outcome = _outcome(before, self.manager.installed())
+        self._earlier = {name: package.version for name, package in before.items()}
 
-def diff(result: Dict[str, Any]) -> List[Dict[str, str]]:
-    """A result in the form of Ansible's --diff."""
-    earlier = result["before"]
-    later = {**result["installed"], **result["upgraded"]}
-    return [
-        {
-            "before_header": "packages",
-            "after_header": "packages",
-            "before": "".join(f"{name} {earlier[name]}\n" for name in sorted(earlier)),
-            "after": "".join(f"{name} {later[name]}".rstrip() + "\n" for name in sorted(later)),
+    def result(self) -> Dict[str, Any]:
+        """What the module returns."""
+        changed = [*self._outcome.upgraded, *self._outcome.removed]
+        return {
+            "names": list(dict.fromkeys(self._names)),
+            "installed": self._outcome.installed,
+            "upgraded": self._outcome.upgraded,
+            "removed": self._outcome.removed,
+            "before": {name: self._earlier[name] for name in changed if name in self._earlier},
+            "kept": self._kept,
+            "running_kernel_removed": self._running,
         }
-    ]
+
+    def diff(self) -> List[Dict[str, str]]:
+        """The packages that come, change and go, with their versions."""
+        result = self.result()
+        earlier, later = result["before"], self._outcome.coming()
+        return [
+            {
+                "before_header": "packages",
+                "after_header": "packages",
+                "before": "".join(f"{name} {earlier[name]}\n" for name in sorted(earlier)),
+                "after": "".join(f"{name} {later[name]}".rstrip() + "\n" for name in sorted(later)),
+            }
+        ]
+
+    def _next(self, manifest: Manifest, manager: PackageManager, refresh: bool) -> Work:
+        """What is to be done now, with an interrupted transaction finished and the package lists up to date."""
+        work = _work(manifest, self.request, Purpose.APPLY, manager)
+        if work.torn or work.unfinished or (work.moves and manager.interrupted()):
+            self._finish(manifest, work, manager)
+            work = _work(manifest, self.request, Purpose.APPLY, manager)
+        if refresh and (work.install or work.archives):
+            trouble = manager.refresh(work.install, self.request.lists_max_age)
+            if trouble:
+                self.warnings.append(f"Not all package lists could be brought up to date. {trouble}")
+            known = manager.known(work.install)
+            unknown = [str(item) for item in work.install if item not in known]
+            if unknown:
+                raise PackageError(
+                    f"No package archive of this machine has {', '.join(unknown)}. Nothing was changed. "
+                    + (trouble or "Check the spelling, and whether the archive it is in is among the package sources.")
+                )
+            work = _work(manifest, self.request, Purpose.APPLY, manager)
+        return work
+
+    def _finish(self, manifest: Manifest, work: Work, manager: PackageManager) -> None:
+        """Finish an interrupted transaction, if it was one of ours: what others began is for them to decide."""
+        there = manager.installed()
+        foreign = _foreign(manifest, there) if manager.interrupted() else []
+        if foreign:
+            raise PackageError(
+                f"An installation of {', '.join(foreign)}, which is none of this collection's, was interrupted on this "
+                f"machine, and the package manager waits for its end. {manager.repair}"
+            )
+        going = work.going if work.torn else []
+        images = _guard_kernels(going, manager)
+        _record_work(manifest, self.request, Work(back=work.back), Outcome({}, {}, going), there)
+        manifest.save()
+        manager.finish(going)
+        self._running = self._running or _is_running(images)
+
+    def _do(self, manifest: Manifest, work: Work, manager: PackageManager) -> None:
+        role = self.request.role
+        after = manager.installed()
+        if work.moves:
+            before = after
+            try:
+                outcome = _simulate(work, work.transaction(), manager)
+            except PackageError as error:
+                raise PackageError(" ".join([str(error), *self.warnings])) from error
+            images = _guard_kernels(outcome.removed, manager)
+            _record_work(manifest, self.request, work, outcome, before)
+            manifest.save()
+            try:
+                manager.transact(work.transaction())
+            finally:
+                after = manager.installed()
+                _record_outcome(manifest, role, work, before, after)
+                manifest.save()
+            self._running = self._running or _is_running(images)
+        if work.manual:
+            _record_marks(manifest, role, work, after)
+            manifest.save()
+        manager.mark(work.manual, automatic=False)
+        again = _automatic_again(manifest, role, work)
+        manager.mark([name for name in again if name in after and not after[name].remains], automatic=True)
+        _settle(manifest, role, work)
+        manifest.save()
+
+    def _by_hand(self) -> str:
+        return self.manager.repair if self.manager else ""
 
 
-def _result(differences: Differences, plan: Plan, earlier: Dict[str, str], running: bool) -> Dict[str, Any]:
-    changed = [*plan.upgraded, *plan.removed]
-    return {
-        "changed": differences.any,
-        "names": list(dict.fromkeys(differences.names)),
-        "installed": plan.installed,
-        "upgraded": plan.upgraded,
-        "removed": sorted(plan.removed),
-        "before": {name: earlier[name] for name in changed if name in earlier},
-        "kept": {name: why for name, why in differences.back.forget.items() if why},
-        "running_kernel_removed": running,
-    }
+CONCERN = Concern("packages", OPTIONS, compare)
 
 
-def _outcome(before: Dict[str, Package], after: Dict[str, Package]) -> Plan:
+def _work(manifest: Manifest, request: Request, purpose: Purpose, manager: PackageManager) -> Work:
+    """What is to be done for a request."""
+    role, entries = request.role, manifest.entries(KIND)
+    asked = [manager.read(name) for name in request.names]
+    _check_files(request)
+    there, automatic = manager.installed(), manager.automatic()
+    work = Work(litter=_litter(manifest, role), recommends=request.recommends)
+    work.unfinished = manager.interrupted() and not _foreign(manifest, there)
+    if request.present:
+        for source, sha256 in request.files:
+            name = _from_file(manifest, role, sha256, there)
+            if name is None and purpose is Purpose.JUDGE:
+                work.doubt = True
+                return work
+            archive = None if name else room.archive(source, sha256, manager)
+            name = name or (archive.name if archive else "")
+            if name in work.names:
+                raise PackageError(
+                    f"{without_password(source)}: another file in the list is also the package {name}. "
+                    f"Which one shall it be?"
+                )
+            work.names.append(name)
+            if archive and not _same_build(manifest, archive, there):
+                work.archives.append(archive)
+        new = [archive.name for archive in work.archives]
+        work.install = [
+            item for item in asked if item.name not in new and not _satisfied(item, there, entries, manager)
+        ]
+        work.names = list(dict.fromkeys([*[item.name for item in asked], *work.names]))
+    owned = manifest.owned(KIND, role)
+    marked = [name for name, entry in owned.items() if entry.get("marked") and not entry.get("asked")]
+    work.manual = [name for name in work.names if name in there and (name in automatic or name in marked)]
+    work.claim = [name for name in work.names if _claimable(entries.get(name), role, name in automatic)]
+    work.disclaim = [name for name in _claimed(manifest, role) if name not in work.names]
+    future = dict(there)
+    if purpose is not Purpose.JUDGE and dropped(entries, role, work.names) and (work.install or work.archives):
+        future.update(_coming(work, manager))
+    work.back = put_back(entries, role, set(work.names), future, automatic, _earlier(manifest, role))
+    work.torn = any(there[name].torn for name in work.going)
+    if request.present:
+        work.install += [Asked(name) for name in _torn(owned, work, there)]
+    return work
+
+
+def _outcome(before: Mapping[str, Package], after: Mapping[str, Package]) -> Outcome:
     """What changed between two lists of packages."""
     old = {name: package.version for name, package in before.items() if not package.remains}
     new = {name: package.version for name, package in after.items() if not package.remains}
-    return Plan(
+    return Outcome(
         installed={name: new[name] for name in sorted(set(new) - set(old))},
         upgraded={name: new[name] for name in sorted(set(new) & set(old)) if new[name] != old[name]},
         removed=sorted(set(old) - set(new)),
     )
 
 
-def _is_running(images: Iterable[str]) -> bool:
-    return any(image.split("-", 1)[1] == os.uname().release for image in images)
+def _reasons(work: Work) -> Dict[str, str]:
+    return {name: why for name, why in work.back.forget.items() if why}
+
+
+def _is_running(releases: Iterable[str]) -> bool:
+    return os.uname().release in set(releases)
 
 
 # -- details
 
 
-def _need_apt() -> None:
-    if not apt.available():
-        raise PackageError(
-            "This host has no apt and dpkg; this collection installs packages on Debian and its derivatives only. "
-            "Install the packages by hand."
-        )
+def _litter(manifest: Manifest, role: str) -> List[str]:
+    """What an interrupted run left; a record of what was there before goes with the last package."""
+    first = manifest.get(FIRST, role) is not None and not manifest.owned(KIND, role)
+    return [*manifest.litter(), *([FIRST] if first else [])]
 
 
-def _check(request: Request) -> None:
-    for name in request.names:
-        if not re.match(r"^[a-z0-9][a-z0-9+.-]*[a-z0-9+](:[a-z0-9-]+)?(=\S+)?$", name):
-            raise PackageError(
-                f"'{name}' is not the name of a package. Wanted: name, name:architecture or name=version."
-            )
+def _claimed(manifest: Manifest, role: str) -> List[str]:
+    """The packages of other roles that this one asked for too."""
+    return [name for name, entry in manifest.entries(KIND).items() if role in entry.get("also", [])]
+
+
+def _earlier(manifest: Manifest, role: str) -> Optional[Set[str]]:
+    """The names of all packages before the role's first transaction; None if there was none."""
+    first = manifest.get(FIRST, role)
+    return set(json.loads(manifest.blob(first["before"]["blob"]).decode("utf-8"))) if first else None
+
+
+def _check_files(request: Request) -> None:
     for source, sha256 in request.files:
-        shown = apt.without_password(source)
-        if not re.match(r"^(/|https?://)", source):
-            raise PackageError(f"'{shown}' is neither an absolute path on the host nor an http(s) address.")
-        if not re.match(r"^[0-9a-fA-F]{64}$", sha256):
+        shown = without_password(source)
+        if not re.match(r"(/|https?://)", source):
+            raise PackageError(f"'{shown}' is neither an absolute path on this machine nor an http(s) address.")
+        if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
             raise PackageError(
                 f"{shown}: sha256 is '{sha256}', and 64 hexadecimal digits are wanted. Take the checksum from whoever "
                 f"published the package, or from 'sha256sum' for one you built yourself."
             )
 
 
-def _bare(name: str) -> str:
-    return name.split("=")[0]
+def _satisfied(
+    asked: Asked, there: Mapping[str, Package], entries: Mapping[str, Dict[str, Any]], manager: PackageManager
+) -> bool:
+    """Whether a package that was asked for is installed, complete and as asked for."""
+    package, entry = there.get(asked.name), entries.get(asked.name, {})
+    if package is None or not package.configured:
+        return False
+    if asked.release and (entry.get("release"), entry.get("version")) == (asked.release, package.version):
+        return True
+    return manager.satisfies(asked, package.version)
 
 
-def _satisfied(name: str, there: Dict[str, Package]) -> bool:
-    bare, _equals, version = name.partition("=")
-    package = there.get(bare)
-    return package is not None and package.configured and version in ("", package.version)
-
-
-def _known(manifest: Manifest, role: str, sha256: str, there: Dict[str, Package]) -> Optional[str]:
+def _from_file(manifest: Manifest, role: str, sha256: str, there: Mapping[str, Package]) -> Optional[str]:
     """The package that this role installed from a file with this checksum, if that very build is installed."""
     for name, entry in manifest.owned(KIND, role).items():
         package = there.get(name)
@@ -319,47 +452,12 @@ def _known(manifest: Manifest, role: str, sha256: str, there: Dict[str, Package]
     return None
 
 
-def _same_build(manifest: Manifest, archive: Archive, there: Dict[str, Package]) -> bool:
+def _same_build(manifest: Manifest, archive: Archive, there: Mapping[str, Package]) -> bool:
     """Whether what is installed is what the file holds; only our own record can tell builds of one version apart."""
     package, entry = there.get(archive.name), manifest.get(KIND, archive.name)
     if package is None or not package.configured or package.version != archive.version:
         return False
     return entry is None or entry.get("sha256") in (None, archive.sha256)
-
-
-def _archive(source: str, sha256: str, folder: str) -> Archive:
-    """The package file at a path or URL, verified. Raises PackageError."""
-    shown, sha256 = apt.without_password(source), sha256.lower()
-    path = Path(source)
-    if not source.startswith("/"):
-        path = Path(folder) / f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.part"
-        if not path.exists():
-            apt.download(source, str(path))
-    try:
-        found = _sha256(path)
-    except OSError as error:
-        raise PackageError(
-            f"{shown} cannot be read: {error.strerror}. It has to be a file on the host itself; copy it there first."
-        ) from error
-    if found != sha256:
-        raise PackageError(
-            f"{shown} has the SHA-256 {found}, and {sha256} is wanted. It is damaged, or another file than you meant; "
-            f"nothing was installed. Compare with what its publisher says."
-        )
-    archive = apt.read_archive(str(path), sha256)
-    # apt takes files only by a name that ends in .deb.
-    link = Path(folder) / f"{archive.name.replace(':', '_')}_{sha256[:16]}.deb"
-    if not link.is_symlink():
-        link.symlink_to(path)
-    return archive._replace(path=str(link))
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _claimable(entry: Optional[Dict[str, Any]], role: str, automatic: bool) -> bool:
@@ -369,105 +467,132 @@ def _claimable(entry: Optional[Dict[str, Any]], role: str, automatic: bool) -> b
     return not adopted(entry, automatic)
 
 
-def _archives(
-    manifest: Manifest, request: Request, there: Dict[str, Package], folder: str
-) -> Tuple[List[str], List[Archive]]:
-    """The packages in the files of a request, and the verified files of those that are to be installed."""
-    names, archives = [], []
-    for source, sha256 in request.files:
-        name = _known(manifest, request.role, sha256, there)
-        if name is None:
-            archive = _archive(source, sha256, folder)
-            name = archive.name
-            if not _same_build(manifest, archive, there):
-                archives.append(archive)
-        if name in names:
-            raise PackageError(
-                f"{apt.without_password(source)}: another file in the list is also the package {name}. "
-                f"Which one shall it be?"
-            )
-        names.append(name)
-    return names, archives
+def _torn(owned: Iterable[str], work: Work, there: Mapping[str, Package]) -> List[str]:
+    """The dependencies of ours that stopped half-way when they were to go, and that are to stay."""
+    going = {*work.going, *work.back.hand_over, *work.back.forget}
+    return [name for name in owned if name in there and there[name].torn and name not in going | set(work.names)]
 
 
-def _coming(
-    install: Sequence[str], archives: Sequence[Archive], request: Request, options: Sequence[str]
-) -> Dict[str, Package]:
-    """The packages that would come, so that nothing they depend on is given back. Unknown names are left out."""
-    known = apt.known(install, frugal=True)
-    targets = [name for name in install if name in known] + [archive.path for archive in archives]
-    plan = apt.simulate(targets, [], request.recommends, options, frugal=True)
-    return apt.describe({**plan.installed, **plan.upgraded}, archives)
+def _coming(work: Work, manager: PackageManager) -> Dict[str, Package]:
+    """The packages that would come, so that nothing they depend on is put back. Unknown names are left out."""
+    known = manager.known(work.install)
+    unknown = [item for item in work.install if item not in known]
+    coming = manager.simulate(work.transaction(unknown)._replace(purge=(), remove=())).coming()
+    return manager.describe(coming, work.archives)
 
 
-def _simulate(differences: Differences, install: Sequence[str], frugal: bool) -> Plan:
-    targets = [*install, *[archive.path for archive in differences.archives]]
-    gone = [*differences.back.purge, *differences.back.remove]
-    plan = apt.simulate(targets, gone, differences.request.recommends, differences.options, frugal)
-    extra = sorted(set(plan.removed) - set(gone))
+def _simulate(work: Work, transaction: Transaction, manager: PackageManager) -> Outcome:
+    """What a transaction would do. Raises PackageError if it would fail, or take away what is not ours."""
+    outcome = manager.simulate(transaction)
+    extra = sorted(set(outcome.removed) - {*transaction.purge, *transaction.remove})
     if extra:
-        what = ", ".join([*install, *[archive.name for archive in differences.archives]]) or "to give back packages"
+        what = [*map(str, work.install), *[archive.name for archive in work.archives]] or ["to put back packages"]
         raise PackageError(
-            f"{what}: the package manager would have to remove {', '.join(extra)}, "
+            f"{', '.join(what)}: the package manager would have to remove {', '.join(extra)}, "
             f"which this collection did not install. Nothing was changed. Decide what you want to keep; "
             f"to go on, remove {', '.join(extra)} yourself."
         )
-    return plan
+    return outcome
 
 
-def _guard_kernels(gone: Sequence[str]) -> None:
-    """Refuse to remove the last kernel; the running one may go when another one can boot."""
-    images = set(apt.kernels(gone))
-    boot = Path(os.environ.get("DPKG_ROOT") or "/") / "boot"
-    others = [path.name for path in sorted(boot.glob("vmlinu[xz]-*")) if f"/boot/{path.name}" not in images]
-    if images and not others:
+def _guard_kernels(removed: Sequence[str], manager: PackageManager) -> List[str]:
+    """The releases of the kernels that go. Raises PackageError if no other one stays, with which to boot."""
+    going = manager.kernels(removed)
+    if going and not _kernels_that_stay(going, manager.root):
         raise PackageError(
-            f"{', '.join(sorted(images))} is the only kernel on this host, which would not boot without it. "
-            f"Nothing was changed. Install another kernel first (on Debian: linux-image-amd64)."
+            f"{', '.join(going.values())} is the only kernel on this machine, which would not boot without it. "
+            f"Nothing was changed. Install another kernel first."
         )
+    return list(going)
 
 
-def _record_plan(manifest: Manifest, differences: Differences, plan: Plan, before: Dict[str, Package]) -> None:
-    role = differences.request.role
-    if manifest.get(FIRST, role) is None and differences.request.present:
+def _kernels_that_stay(going: Mapping[str, str], root: Path) -> List[Path]:
+    """The kernels that a machine can still boot: those in /boot, or in their modules' folders where /boot has none.
+
+    In /boot a kernel is called by its release, or by its package where it is a copy (Arch: vmlinuz-linux).
+    """
+
+    def goes(image: Path) -> bool:
+        release = image.name.split("-", 1)[1]
+        return release in going or any(_same_content(image, root / path.lstrip("/")) for path in going.values())
+
+    images = sorted((root / "boot").glob("vmlinu[xz]-*"))
+    if images:
+        return [image for image in images if not goes(image)]
+    return [image for image in sorted((root / "usr/lib/modules").glob("*/vmlinuz")) if image.parent.name not in going]
+
+
+def _same_content(one: Path, other: Path) -> bool:
+    return one.is_file() and other.is_file() and filecmp.cmp(str(one), str(other), shallow=False)
+
+
+def _foreign(manifest: Manifest, there: Mapping[str, Package]) -> List[str]:
+    """The packages of others that are neither complete nor gone."""
+    half = [name for name, package in there.items() if not package.configured and not package.remains]
+    return sorted(set(half) - set(manifest.entries(KIND)))
+
+
+def _rest(work: Work) -> str:
+    """What is still to be done, in words."""
+    coming = [*map(str, work.install), *[archive.name for archive in work.archives]]
+    going = work.going
+    parts = [f"{', '.join(coming)} did not get installed completely"] if coming else []
+    parts += [f"{', '.join(going)} did not go completely"] if going else []
+    return " and ".join(parts) or "Packages are not as they should be"
+
+
+# -- recording
+
+
+def _record_work(
+    manifest: Manifest, request: Request, work: Work, outcome: Outcome, before: Mapping[str, Package]
+) -> None:
+    """What is about to come and to go."""
+    role = request.role
+    if manifest.get(FIRST, role) is None and request.present and outcome.coming():
         names = sorted(name for name, package in before.items() if not package.remains)
         manifest.record(FIRST, role, role, manifest.keep(json.dumps(names).encode("utf-8")))
-    for name, version in [*plan.installed.items(), *plan.upgraded.items()]:
-        _record(manifest, differences, name, version, before.get(name))
+    for name, version in outcome.coming().items():
+        _record(manifest, role, work, name, version, before.get(name))
+    for name in (*work.going, *work.dependencies):
+        entry = manifest.get(KIND, name)
+        if entry is None:
+            entry = manifest.record(KIND, name, role, None, version=before[name].version, asked=False)
+        entry["leaving"] = True
 
 
-def _record(manifest: Manifest, differences: Differences, name: str, version: str, before: Optional[Package]) -> None:
+def _record(manifest: Manifest, role: str, work: Work, name: str, version: str, before: Optional[Package]) -> None:
     """One package that comes, or came, with the transaction; others' entries stay theirs."""
-    role = differences.request.role
     entry = manifest.get(KIND, name)
     if entry is not None and entry["owner"] != role:
         return
     state: Optional[Dict[str, Any]] = None
     if before is not None:
         state = {"version": before.version, "remains": before.remains}
-    details: Dict[str, Any] = {"version": version, "asked": name in differences.names}
-    for archive in differences.archives:
+    details: Dict[str, Any] = {"version": version, "asked": name in work.names}
+    for archive in work.archives:
         if archive.name == name:
             details["sha256"] = archive.sha256
-    manifest.record(KIND, name, role, state, **details)
+    entry = manifest.record(KIND, name, role, state, **details)
+    entry.pop("release", None)
+    for item in work.install:
+        if item.name == name and item.release:
+            entry["release"] = item.release
 
 
 def _record_outcome(
-    manifest: Manifest, differences: Differences, before: Dict[str, Package], after: Dict[str, Package]
+    manifest: Manifest, role: str, work: Work, before: Mapping[str, Package], after: Mapping[str, Package]
 ) -> None:
-    """What the transaction did, in place of what it was planned to do."""
-    role = differences.request.role
-    did = _outcome(before, after)
-    for name, version in [*did.installed.items(), *did.upgraded.items()]:
-        _record(manifest, differences, name, version, before.get(name))
-    for name in manifest.owned(KIND, role):
-        if name not in after:
+    """What the transaction did, in place of what it was to do. Only what is really gone is forgotten."""
+    for name, version in _outcome(before, after).coming().items():
+        _record(manifest, role, work, name, version, before.get(name))
+    for name, entry in manifest.owned(KIND, role).items():
+        if gone(entry, after.get(name)):
             manifest.forget(KIND, name)
 
 
-def _record_marks(manifest: Manifest, differences: Differences, after: Dict[str, Package]) -> None:
-    role = differences.request.role
-    for name in differences.manual:
+def _record_marks(manifest: Manifest, role: str, work: Work, after: Mapping[str, Package]) -> None:
+    for name in work.manual:
         entry = manifest.get(KIND, name)
         if entry is not None:
             entry["asked" if entry["owner"] == role else "marked"] = True
@@ -476,34 +601,36 @@ def _record_marks(manifest: Manifest, differences: Differences, after: Dict[str,
             manifest.record(KIND, name, role, state, version=after[name].version, asked=True)
 
 
-def _automatic_again(manifest: Manifest, differences: Differences) -> List[str]:
+def _automatic_again(manifest: Manifest, role: str, work: Work) -> List[str]:
     """The packages that are mere dependencies again, as before they were asked for."""
-    role, entries = differences.request.role, manifest.entries(KIND)
-    last = [name for name in differences.disclaim if entries[name]["also"] == [role]]
+    entries = manifest.entries(KIND)
+    last = [name for name in work.disclaim if entries[name]["also"] == [role]]
     return [
-        *differences.back.automatic,
+        *work.back.automatic,
+        *work.dependencies,
         *[name for name in last if entries[name].get("marked") and not entries[name].get("asked")],
     ]
 
 
-def _settle(manifest: Manifest, differences: Differences) -> None:
+def _settle(manifest: Manifest, role: str, work: Work) -> None:
     """Who owns what after the transaction, as far as no package came or went."""
-    role = differences.request.role
-    for name in differences.claim:
+    for name in work.claim:
         entry = manifest.entries(KIND)[name]
         entry["also"] = [*entry.get("also", []), role]
-    for name in set(differences.back.automatic) & set(manifest.entries(KIND)):
+    for name in set(work.back.automatic) & set(manifest.entries(KIND)):
         manifest.entries(KIND)[name]["asked"] = False
-    for name, heir in differences.back.hand_over.items():
+    for name, heir in work.back.hand_over.items():
         entry = manifest.entries(KIND)[name]
         entry["owner"] = heir
         entry["asked"] = heir in entry.get("also", [])
         entry["also"] = [other for other in entry.get("also", []) if other != heir]
-    for name in [*differences.back.forget, *differences.back.remove]:
+    for name in work.back.forget:
         manifest.forget(KIND, name)
-    for name in differences.disclaim:
+    for name in work.disclaim:
         entry = manifest.entries(KIND)[name]
         entry["also"] = [other for other in entry["also"] if other != role]
         entry["marked"] = bool(entry.get("marked") and entry["also"])
+    for name in set(manifest.owned(KIND, role)) - set(work.going):
+        manifest.entries(KIND)[name].pop("leaving", None)
     if not manifest.owned(KIND, role):
         manifest.forget(FIRST, role)

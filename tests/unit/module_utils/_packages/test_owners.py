@@ -7,26 +7,41 @@ The package manager is a model here, so that hundreds of histories can be tried;
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import packages
-from ansible_collections.nspa.proaudio.plugins.module_utils._packages.apt import Archive, Package, PackageError, Plan
+from ansible_collections.nspa.proaudio.plugins.module_utils._packages.model import (
+    Archive,
+    Asked,
+    Outcome,
+    Package,
+    PackageError,
+    Transaction,
+)
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages.owners import needed, reachable
 
 
-class Apt:
-    """A package manager: `archive` says what each package depends on."""
+class Model:
+    """A package manager: `archive` says what each package depends on. It can be stopped half-way."""
+
+    name = "model"
+    repair = "Mend it."
+    suffix = ".package"
+    root = Path("/nowhere")
 
     def __init__(self, archive: Dict[str, List[str]]) -> None:
         self.archive = archive
         self.there: Set[str] = set()
         self.auto: Set[str] = set()
+        self.stop_after: Optional[int] = None
 
     def closure(self, names: Iterable[str]) -> Set[str]:
         found: Set[str] = set()
@@ -43,8 +58,8 @@ class Apt:
     def available(self) -> bool:
         return True
 
-    def canonical(self, name: str) -> str:
-        return name
+    def read(self, text: str) -> Asked:
+        return Asked(text)
 
     def installed(self) -> Dict[str, Package]:
         return self._packages(self.there, configured=True)
@@ -52,42 +67,68 @@ class Apt:
     def automatic(self) -> Set[str]:
         return set(self.auto)
 
-    def known(self, names: Iterable[str], frugal: bool = False) -> Set[str]:
-        return set(names) & set(self.archive)
+    def kernels(self, names: Iterable[str], depends: bool = False) -> Dict[str, str]:
+        return {}
 
-    def lists_age(self) -> float:
-        return 0
+    def known(self, asked: Sequence[Asked]) -> Dict[Asked, str]:
+        return {item: "1" for item in asked if item.name in self.archive}
+
+    def satisfies(self, asked: Asked, version: str) -> bool:
+        return True
 
     def describe(self, versions: Mapping[str, str], archives: Sequence[Archive]) -> Dict[str, Package]:
         return self._packages(versions, configured=False)
 
-    def kernels(self, names: Iterable[str]) -> List[str]:
+    def read_file(self, path: str, sha256: str) -> Archive:
+        raise NotImplementedError
+
+    def download(self, url: str, target: str) -> None:
+        raise NotImplementedError
+
+    def unreachable(self, asked: Sequence[Asked], timeout: int) -> List[Tuple[str, str]]:
         return []
 
-    def simulate(
-        self, install: Sequence[str], purge: Sequence[str], recommends: bool, options: Any, frugal: bool
-    ) -> Plan:
-        coming = self.closure(install)
-        if coming & set(purge):
-            raise PackageError(f"{coming & set(purge)} cannot come and go")
+    def simulate(self, transaction: Transaction) -> Outcome:
+        coming = self.closure([item.name for item in transaction.install])
+        purge = {*transaction.purge, *transaction.remove}
+        if coming & purge:
+            raise PackageError(f"{coming & purge} cannot come and go")
         going = set(purge)
         while True:
             broken = {name for name in self.there - going if set(self.archive[name]) & going}
             if not broken:
-                return Plan(dict.fromkeys(sorted(coming - self.there), "1"), {}, sorted(going & self.there))
+                return Outcome(dict.fromkeys(sorted(coming - self.there), "1"), {}, sorted(going & self.there))
             going |= broken
 
-    def transact(
-        self, install: Sequence[str], purge: Sequence[str], recommends: bool = False, options: Any = ()
-    ) -> None:
-        plan = self.simulate(install, purge, recommends, options, False)
-        self.auto |= set(plan.installed)
-        self.there |= set(plan.installed)
-        self.there -= set(plan.removed)
-        self.auto -= {*plan.removed, *install}
+    def refresh(self, asked: Sequence[Asked], max_age: float) -> str:
+        return ""
 
-    def mark(self, names: Sequence[str], automatic_: bool) -> None:
-        self.auto = self.auto | set(names) if automatic_ else self.auto - set(names)
+    def transact(self, transaction: Transaction) -> None:
+        outcome = self.simulate(transaction)
+        # As apt does: the marks first, then one package after the other, each before what it depends on goes.
+        self.auto |= set(outcome.installed)
+        self.auto -= {*outcome.removed, *[item.name for item in transaction.install]}
+        steps = [(name, self.there.add) for name in sorted(outcome.installed, reverse=True)]
+        steps += [(name, self.there.discard) for name in sorted(outcome.removed)]
+        for number, (name, step) in enumerate(steps):
+            if number == self.stop_after:
+                raise PackageError("stopped half-way")
+            step(name)
+
+    def mark(self, names: Sequence[str], automatic: bool) -> None:
+        self.auto = self.auto | set(names) if automatic else self.auto - set(names)
+
+    def busy(self) -> bool:
+        return False
+
+    def wait(self) -> None:
+        pass
+
+    def interrupted(self) -> bool:
+        return False
+
+    def finish(self, going: Sequence[str] = ()) -> None:
+        raise NotImplementedError
 
     def _packages(self, names: Iterable[str], configured: bool) -> Dict[str, Package]:
         return {
@@ -106,65 +147,87 @@ archives = st.fixed_dictionaries(
     }
 )
 some = st.lists(st.sampled_from(NAMES), max_size=3, unique=True)
+# Who does what, and after how many packages the power fails, if it does.
 steps = st.lists(
-    st.one_of(st.tuples(st.sampled_from(ROLES), some), st.tuples(st.just("user"), some.filter(bool))), max_size=8
+    st.one_of(
+        st.tuples(st.sampled_from(ROLES), some, st.none() | st.integers(0, 4)),
+        st.tuples(st.just("user"), some.filter(bool), st.none()),
+    ),
+    max_size=8,
 )
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(archive=archives, start=some, loose=some, history=steps)
+@given(archive=archives, start=some, loose=some, history=steps, stops=st.lists(st.integers(0, 4), max_size=3))
 def test_in_the_end_the_host_has_what_it_had_and_what_its_user_asked_for(
     tmp_path_factory: pytest.TempPathFactory,
     archive: Dict[str, List[str]],
     start: List[str],
     loose: List[str],
     history: list,
+    stops: List[int],
 ) -> None:
-    apt = Apt(archive)
-    apt.transact(start, [])
+    host = Model(archive)
+    host.transact(Transaction(install=[Asked(name) for name in start]))
     # Packages that nobody needs any more, and that nobody has taken away.
-    apt.auto |= apt.there & set(loose)
-    there, auto = set(apt.there), set(apt.auto)
+    host.auto |= host.there & set(loose)
+    there, auto = set(host.there), set(host.auto)
     path = str(tmp_path_factory.mktemp("owners") / "state" / "manifest.json")
     asked: Dict[str, List[str]] = {}
     users: Set[str] = set()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packages, "_apt", apt)
-        for who, names in history:
-            if who == "user":
-                # Asking for what is there by name already leaves no trace that anybody could read.
-                users |= {name for name in names if name not in apt.there or name in apt.auto}
-                apt.transact(names, [])
-                continue
-            run(path, who, names, present=True)
-            asked[who] = names
-            for role, wanted in asked.items():
-                assert apt.closure(wanted) <= apt.there
-                assert not set(wanted) & apt.auto
-                assert role == who or not changed(path, role, wanted), f"{who} disturbed {role}"
-            assert not changed(path, who, names)
-            assert there <= apt.there
-        for role in ROLES:
-            run(path, role, [], present=False)
-    assert apt.there == there | apt.closure(users)
-    assert apt.auto & there == auto - users
+    for who, names, stop in history:
+        if who == "user":
+            # Asking for what is there by name already leaves no trace that anybody could read.
+            users |= {name for name in names if name not in host.there or name in host.auto}
+            host.transact(Transaction(install=[Asked(name) for name in names]))
+            continue
+        if stop is not None:
+            stopped(host, path, who, names, stop)
+        run(host, path, who, names)
+        asked[who] = names
+        for role, wanted in asked.items():
+            assert host.closure(wanted) <= host.there
+            assert not set(wanted) & host.auto
+            assert role == who or not changed(host, path, role, wanted), f"{who} disturbed {role}"
+        assert not changed(host, path, who, names)
+        assert there <= host.there
+    for place, role in enumerate(ROLES):
+        if place < len(stops):
+            stopped(host, path, role, None, stops[place])
+        run(host, path, role, None)
+    assert host.there == there | host.closure(users)
+    assert host.auto & there == auto - users
     assert not Path(path).exists()
 
 
-def request(role: str, names: Sequence[str], present: bool) -> packages.Request:
-    return packages.Request(role, names, present=present)
+def wanted(names: Optional[Sequence[str]]) -> Optional[Dict[str, Any]]:
+    if names is None:
+        return None
+    return {"names": names, "files": [], "install_recommends": False, "lists_max_age": 86400}
 
 
-def run(path: str, role: str, names: Sequence[str], present: bool) -> None:
+def run(host: Model, path: str, role: str, names: Optional[Sequence[str]]) -> None:
     with Manifest.change(path) as manifest:
-        differences = packages.compare(manifest, request(role, names, present), "")
-        if differences.any:
-            packages.apply(manifest, differences)
+        change = packages.compare(manifest, role, wanted(names), Purpose.APPLY, host)
+        if change.changed:
+            change.apply(manifest)
+            manifest.save()
 
 
-def changed(path: str, role: str, names: Sequence[str]) -> Optional[Any]:
-    differences = packages.compare(Manifest.load(path), request(role, names, True), "")
-    return differences if differences.any else None
+def stopped(host: Model, path: str, role: str, names: Optional[Sequence[str]], after: int) -> None:
+    host.stop_after = after
+    with contextlib.suppress(PackageError):
+        run(host, path, role, names)
+    host.stop_after = None
+
+
+def changed(host: Model, path: str, role: str, names: Sequence[str]) -> bool:
+    answers = {
+        packages.compare(Manifest.load(path), role, wanted(names), purpose, host).changed
+        for purpose in (Purpose.JUDGE, Purpose.PREDICT, Purpose.APPLY)
+    }
+    assert len(answers) == 1
+    return answers.pop()
 
 
 # -- what other packages need

@@ -1,0 +1,286 @@
+# Copyright: (c) 2026, nspa.proaudio contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whatever is killed, and whenever: nothing is forgotten, and the next run brings it to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from support.debian import Debian, files
+from support.host import Run
+
+ONCE = 'if [ "$1" = {word} ] && [ ! -e {marker} ]; then touch {marker}; {what}; fi'
+
+
+def publish(debian: Debian, script: str, word: str, what: str, where: str = "kernel") -> Path:
+    """A kernel with what it depends on; at one point, one of them does something. The mark says that it was reached."""
+    marker = debian.folder / "marker"
+    scripts = {where: {script: ONCE.format(word=word, marker=marker, what=what)}}
+    debian.publish("kernel", Depends="modules", scripts=scripts.get("kernel"))
+    debian.publish("modules", Depends="aaa-base", scripts=scripts.get("modules"))
+    debian.publish("aaa-base", scripts=scripts.get("aaa-base"))
+    debian.apt("update")
+    return marker
+
+
+def kill_at(marker: Path, kill: Callable[[], None], debian: Debian, **arguments: Any) -> None:
+    """Run the module, and kill when the mark is there."""
+
+    def wait() -> None:
+        while not marker.exists():
+            time.sleep(0.02)
+        kill()
+
+    killer = threading.Thread(target=wait)
+    killer.start()
+    with pytest.raises(IndexError):
+        debian.run(**arguments)
+    killer.join()
+
+
+def absent_ends(debian: Debian, start: Any) -> Run:
+    """One run of absent puts all back: packages, marks, and dpkg's own records."""
+    done = debian.run(state="absent")
+    assert done.code == 0, done.result
+    assert debian.state() == start
+    assert not list((debian.root / "var/lib/dpkg/updates").glob("[0-9]*"))
+    assert not debian.host.manifest.parent.exists()
+    assert not debian.run(state="absent").changed
+    debian.apt("check")
+    return done
+
+
+GOING = [
+    ("kernel", "prerm", "remove"),
+    ("kernel", "postrm", "remove"),
+    ("kernel", "postrm", "purge"),
+    ("modules", "postrm", "remove"),
+    ("aaa-base", "prerm", "remove"),
+    ("aaa-base", "postrm", "purge"),
+]
+
+
+@pytest.mark.parametrize(("where", "script", "word"), GOING)
+def test_dpkg_is_killed_while_packages_are_put_back(debian: Debian, where: str, script: str, word: str) -> None:
+    start = debian.state()
+    publish(debian, script, word, "kill -9 $PPID", where)
+    debian.run(names=["kernel"])
+    failed = debian.run(state="absent")
+    assert failed.code != 0
+    assert "dpkg was stopped half-way. Run again" in failed.message
+    left = set(debian.installed()) - set(start["packages"])
+    assert left, "nothing was interrupted"
+    assert left <= set(owned(debian))
+    absent_ends(debian, start)
+
+
+@pytest.mark.parametrize(("where", "script", "word"), GOING)
+def test_everything_is_killed_while_packages_are_put_back(debian: Debian, where: str, script: str, word: str) -> None:
+    start = debian.state()
+    marker = publish(debian, script, word, "sleep 60", where)
+    debian.run(names=["kernel"])
+    kill_at(marker, debian.kill, debian, state="absent")
+    assert set(debian.installed()) - set(start["packages"]) <= set(owned(debian))
+    absent_ends(debian, start)
+
+
+COMING = [("kernel", "preinst", "install"), ("kernel", "postinst", "configure"), ("modules", "postinst", "configure")]
+
+
+@pytest.mark.parametrize("then", ["present", "absent"])
+@pytest.mark.parametrize(("where", "script", "word"), COMING)
+def test_everything_is_killed_while_packages_are_installed(
+    debian: Debian, where: str, script: str, word: str, then: str
+) -> None:
+    start = debian.state()
+    marker = publish(debian, script, word, "sleep 60", where)
+    kill_at(marker, debian.kill, debian, names=["kernel"])
+    if then == "present":
+        predicted = debian.run(check=True, names=["kernel"])
+        assert predicted.changed
+        done = debian.run(names=["kernel"])
+        assert done.code == 0, done.result
+        assert {debian.installed()[name] for name in ("kernel", "modules", "aaa-base")} == {"1.0 ii"}
+        assert debian.automatic() - start["automatic"] == {"modules", "aaa-base"}
+        assert not debian.run(names=["kernel"]).changed
+    absent_ends(debian, start)
+
+
+@pytest.mark.parametrize("where", ["kernel", "modules"])
+def test_what_was_about_to_go_is_whole_again_and_a_dependency_when_it_is_wanted_again(
+    debian: Debian, where: str
+) -> None:
+    start = debian.state()
+    publish(debian, "postrm", "remove", "kill -9 $PPID", where)
+    debian.run(names=["kernel"])
+    assert debian.run(state="absent").code != 0
+    assert debian.installed()[where] == "1.0 iH"
+    assert "modules" not in debian.automatic(), "apt drops its marks first"
+    predicted = debian.run(check=True, names=["kernel"])
+    done = debian.run(names=["kernel"])
+    assert done.code == 0, done.result
+    assert done.result == predicted.result
+    assert {debian.installed()[name] for name in ("kernel", "modules", "aaa-base")} == {"1.0 ii"}
+    assert debian.automatic() - start["automatic"] == {"modules", "aaa-base"}
+    assert not debian.run(names=["kernel"]).changed
+    absent_ends(debian, start)
+
+
+@pytest.mark.parametrize("script", ["preinst", "postinst"])
+def test_everything_is_killed_while_a_file_is_installed(debian: Debian, script: str) -> None:
+    start = debian.state()
+    marker = debian.folder / "marker"
+    word = {"preinst": "install", "postinst": "configure"}[script]
+    built = debian.build("own", scripts={script: ONCE.format(word=word, marker=marker, what="sleep 60")})
+    kill_at(marker, debian.kill, debian, files=files(built))
+    predicted = debian.run(check=True, files=files(built))
+    done = debian.run(files=files(built))
+    assert done.code == 0, done.result
+    assert predicted.changed
+    assert debian.installed()["own"] == "1.0 ii"
+    marker.unlink()
+    absent_ends(debian, start)
+    kill_at(marker, debian.kill, debian, files=files(built))
+    predicted = debian.run(check=True, state="absent")
+    assert predicted.result == absent_ends(debian, start).result
+
+
+def test_what_an_upgrade_of_ours_brought_is_not_forgotten_either(debian: Debian) -> None:
+    start = debian.state()
+    marker = publish(debian, "postrm", "remove", "sleep 60")
+    debian.run(names=["kernel"])
+    debian.publish("kernel", "2.0", Depends="modules-2", scripts={"postrm": f"touch {marker}; sleep 60"})
+    debian.publish("modules-2")
+    debian.apt("update")
+    debian.apt("dist-upgrade")
+    kill_at(marker, debian.kill, debian, state="absent")
+    assert "modules-2" in debian.installed()
+    # By now it does not sleep any more.
+    (debian.root / "var/lib/dpkg/info/kernel.postrm").write_text("#!/bin/sh\n")
+    absent_ends(debian, start)
+
+
+def test_what_was_left_at_work_is_waited_for(debian: Debian) -> None:
+    """The module dies alone, and apt brings packages that are not there yet when absent looks."""
+    start = debian.state()
+    marker = publish(debian, "preinst", "install", "sleep 2", "aaa-base")
+
+    def kill() -> None:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if str(debian.host.manifest).encode() in words:
+                os.killpg(int(process.name), signal.SIGKILL)
+
+    kill_at(marker, kill, debian, names=["kernel"])
+    assert "kernel" not in debian.installed()
+    absent_ends(debian, start)
+
+
+def test_two_runs_at_once_wait_for_each_other(debian: Debian) -> None:
+    start = debian.state()
+    marker = publish(debian, "postinst", "configure", "sleep 2", "aaa-base")
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(debian.run(role="one", names=["kernel"])))
+    first.start()
+    while not marker.exists():
+        time.sleep(0.02)
+    second = debian.run(role="two", names=["kmod", "modules"])
+    first.join()
+    assert [second.code, answers[0].code] == [0, 0], (second.result, answers[0].result)
+    assert {"kernel", "kmod"} <= set(debian.installed())
+    assert not debian.run(role="one", names=["kernel"]).changed
+    assert not debian.run(role="two", names=["kmod", "modules"]).changed
+    debian.run(role="one", state="absent")
+    debian.run(role="two", state="absent")
+    assert debian.state() == start
+
+
+# -- what others left unfinished
+
+
+def interrupt_somebody_else(debian: Debian) -> None:
+    """An installation at the keyboard is cut short."""
+    marker = debian.folder / "marker"
+    debian.publish("editor", scripts={"postinst": ONCE.format(word="configure", marker=marker, what="sleep 60")})
+    debian.apt("update")
+
+    def wait() -> None:
+        while not marker.exists():
+            time.sleep(0.02)
+        debian.kill()
+
+    killer = threading.Thread(target=wait)
+    killer.start()
+    with pytest.raises(AssertionError):
+        debian.apt("install", "editor")
+    killer.join()
+    assert list((debian.root / "var/lib/dpkg/updates").glob("[0-9]*")), "dpkg was not interrupted"
+
+
+def test_what_others_left_unfinished_is_named_and_left_to_them(debian: Debian) -> None:
+    debian.run(names=["kmod"])
+    interrupt_somebody_else(debian)
+    assert not debian.run(names=["kmod"]).changed
+    start = debian.state()
+    for arguments in ({"names": ["kmod", "firmware"]}, {"state": "absent"}):
+        refused = debian.run(**arguments)
+        assert refused.code != 0
+        assert "An installation of editor, which is none of this collection's, was interrupted" in refused.message
+        assert "Run 'dpkg --configure -a' on this machine, then run again." in refused.message
+        assert debian.state() == start
+
+
+def test_a_journal_with_nothing_unfinished_is_written_down(debian: Debian) -> None:
+    debian.run(names=["kmod"])
+    # What dpkg leaves in there when it is killed at its very end.
+    (debian.root / "var/lib/dpkg/updates/0001").write_text("")
+    assert debian.run(check=True, names=["kmod"]).changed
+    assert (debian.root / "var/lib/dpkg/updates/0001").exists()
+    done = debian.run(names=["kmod"])
+    assert (done.code, done.changed) == (0, True)
+    assert not (debian.root / "var/lib/dpkg/updates/0001").exists()
+    assert not debian.run(names=["kmod"]).changed
+
+
+def test_a_package_that_nothing_completes_is_named(debian: Debian) -> None:
+    """It comes without an error, and is never complete: a package manager that says yes is not believed."""
+    debian.run(names=["kmod"])
+    (debian.folder / "spies/apt-get").write_text(
+        '#!/bin/sh\ncase " $* " in *" -y "*) exit 0;; esac\nexec /usr/bin/apt-get "$@"\n'
+    )
+    refused = debian.run(names=["kmod", "firmware"])
+    assert "firmware did not get installed completely although the package manager reported no" in refused.message
+    refused = debian.run(state="absent")
+    assert "kmod did not go completely although the package manager reported no error" in refused.message
+    assert "kmod" in owned(debian)
+
+
+def owned(debian: Debian) -> Any:
+
+    return json.loads(debian.host.manifest.read_text())["owned"]["packages"]
+
+
+def test_a_package_that_fails_to_install_can_be_taken_away(debian: Debian) -> None:
+    start = debian.state()
+    debian.publish("broken", scripts={"postinst": "echo no sound card >&2; exit 1"}, Depends="kmod")
+    done = debian.run(names=["broken"])
+    assert done.code != 0
+    assert "broken" in done.message
+    assert "installed" in done.message
+    assert debian.installed()["kmod"] == "3.0 ii"
+    again = debian.run(names=["broken"])
+    assert again.code != 0
+    gone = debian.run(state="absent")
+    assert gone.code == 0, gone.result
+    assert debian.state() == start
+    assert not debian.host.manifest.parent.exists()
