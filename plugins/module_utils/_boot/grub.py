@@ -122,14 +122,15 @@ class Grub:
             return Menu(trouble=f"GRUB cannot read it: {error}")
         if not outcome.menu:
             return Menu(trouble="it is empty")
-        return self._resolve(outcome.menu, outcome.variables.get("default", ""), later.variables.get("default", ""))
+        return self._resolve(outcome, later)
 
-    def _resolve(self, nodes: List[Node], once: str, always: str) -> Menu:
+    def _resolve(self, outcome: grub_script.Outcome, later: grub_script.Outcome) -> Menu:
+        nodes = outcome.menu
         roots = self._roots(nodes)
         entries: Dict[int, Entry] = {}
         self._collect(nodes, [], roots, entries)
-        menu = Menu(list(entries.values()))
-        chosen = [_choose(nodes, default) for default in (once, always)]
+        menu = Menu(list(entries.values()), chosen_by=later.setters.get("default", ""))
+        chosen = [_choose(nodes, script.variables.get("default", "")) for script in (outcome, later)]
         menu.next, menu.default = (entries[id(node)] if node else None for node in chosen)
         gone = [entry.kernel for node, entry in _pairs(nodes, entries) if self._dangles(node)]
         if gone:
@@ -275,7 +276,7 @@ class Grub:
             if node.linux and self._made_from_settings(node) and "-recovery-" not in node.id:
                 node.linux = [node.linux[0], *_exchange(node.linux[1:], old, new)]
         self._prune(outcome.menu)
-        return self._resolve(outcome.menu, outcome.variables.get("default", ""), later.variables.get("default", ""))
+        return self._resolve(outcome, later)
 
     def _prune(self, nodes: List[Node]) -> None:
         """Leave out what names a kernel that is gone; the entry that follows the newest gets the next one."""

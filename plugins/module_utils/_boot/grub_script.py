@@ -24,6 +24,8 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+|[?*@#])\}|([A-Za-z_]\w*|[0-9]+|[?*@#]))")
 _LINUX = ("linux", "linux16", "linuxefi")
 #: Options of menuentry and submenu that take a value.
 _VALUED = ("--class", "--users", "--hotkey", "--source", "--id")
+#: Words that begin no command (GRUB manual, "Shell-like scripting").
+_RESERVED = ("then", "elif", "else", "fi", "do", "done", "in", "case", "esac", "select", "[[", "]]", "!")
 #: Commands that ask the machine something that cannot be known from here: answered with no.
 _UNKNOWN = ("false", "cmostest", "keystatus", "hwmatch", "regexp", "cpuid", "sleep", "background_image")
 
@@ -49,6 +51,7 @@ class Outcome:
 
     menu: List[Node] = field(default_factory=list)
     variables: Dict[str, str] = field(default_factory=dict)
+    setters: Dict[str, str] = field(default_factory=dict)  #: the file that set each variable last
 
 
 def run(text: str, variables: Dict[str, str], read: Callable[[str], Optional[str]], origin: str = "") -> Outcome:
@@ -202,6 +205,7 @@ def _closing(text: str, at: int, quote: str) -> int:
 class _Command(NamedTuple):
     words: List[_Token]
     block: Optional[_Block]
+    negated: bool = False
 
 
 class _If(NamedTuple):
@@ -266,7 +270,7 @@ class _Parser:
             return self._loop(keyword)
         if keyword == "function":
             self.at += 1
-            name = self.tokens[self.at].plain if self.at < len(self.tokens) else ""
+            name = self._plain()
             self.at += 1
             self._skip_ends()
             return _Function(name, self._braces())
@@ -275,12 +279,16 @@ class _Parser:
     def _command(self) -> _Command:
         found: List[_Token] = []
         block = None
+        negated = self._plain() == "!"
+        self.at += negated
+        if not negated and self._plain() in _RESERVED:
+            raise ScriptError(f"'{self._plain()}' stands where a command is wanted")
         while self.at < len(self.tokens) and self.tokens[self.at].kind == "word":
             found.append(self.tokens[self.at])
             self.at += 1
         if self.at < len(self.tokens) and self.tokens[self.at].kind == "{":
             block = self._braces()
-        return _Command(found, block)
+        return _Command(found, block, negated)
 
     def _braces(self) -> _Block:
         if self.at >= len(self.tokens) or self.tokens[self.at].kind != "{":
@@ -322,11 +330,14 @@ class _Parser:
         return _Loop(kind, named, condition, body)
 
     def _take(self, *keywords: str) -> str:
-        found = self.tokens[self.at].plain if self.at < len(self.tokens) else ""
+        found = self._plain()
         if found not in keywords:
             raise ScriptError(f"'{keywords[-1]}' is missing")
         self.at += 1
         return found
+
+    def _plain(self) -> str:
+        return self.tokens[self.at].plain if self.at < len(self.tokens) else ""
 
     def _skip_ends(self) -> None:
         while self.at < len(self.tokens) and self.tokens[self.at].kind == "end":
@@ -368,6 +379,8 @@ class _Runner:
                 self._loop(statement)
             else:
                 status = self._command(statement)
+                if statement.negated:
+                    status = 0 if status else 1
                 self.variables["?"] = str(status)
         return status
 
@@ -437,7 +450,7 @@ class _Runner:
             self.linux = rest
         elif name == "set":
             for item in rest:
-                key, _equals, self.variables[key] = item.partition("=")
+                self._set(item)
         elif name == "unset":
             for key in rest:
                 self.variables.pop(key, None)
@@ -452,12 +465,16 @@ class _Runner:
         elif name in ("return", "break", "continue", "exit"):
             raise _Leave
         elif "=" in name:
-            key, _equals, self.variables[key] = name.partition("=")
+            self._set(name)
         elif name == "fwsetup" and rest == ["--is-supported"]:
             return 0 if self.variables.get("grub_platform") == "efi" else 1
         elif name in _UNKNOWN:
             return 1
         return 0
+
+    def _set(self, assignment: str) -> None:
+        key, _equals, self.variables[key] = assignment.partition("=")
+        self.outcome.setters[key] = self.origin
 
     def _call(self, body: _Block, arguments: List[str]) -> int:
         before, self.arguments = self.arguments, arguments

@@ -54,6 +54,7 @@ class Menu:
     entries: List[Entry] = field(default_factory=list)
     next: Optional[Entry] = None  #: boots next when nobody touches the keyboard
     default: Optional[Entry] = None  #: boots whenever nothing else was asked for once
+    chosen_by: str = ""  #: the file that chooses the default, where that is known
     trouble: str = ""  #: why it must be made anew, whatever is wanted of it: half a sentence
 
     @property

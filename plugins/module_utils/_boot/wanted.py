@@ -66,8 +66,8 @@ class _BootChange:
         """What is wanted and not in a menu; empty if all of it is."""
         raise NotImplementedError
 
-    def _holder(self, menu: Menu) -> Optional[Entry]:
-        """The entry that lacks it, or that is chosen instead."""
+    def _blame(self, menu: Menu) -> str:
+        """Say what in the menu itself goes by no settings, and what to do."""
         raise NotImplementedError
 
     def _lost(self, step: Step) -> bool:
@@ -190,13 +190,7 @@ class _BootChange:
                 f'{ended} puts a "--" on the kernel command line, and all behind it goes to init instead. '
                 f"Move it behind all that the kernel shall read."
             )
-        entry = self._holder(menu)
-        if entry is None:
-            return "it has no entry for this system's own kernels. Look at what makes the menu, then run this again."
-        return (
-            f"its entry '{entry.title}' comes from {entry.origin}, which does not go by these settings. "
-            f"Change that file, or choose another default entry."
-        )
+        return self._blame(menu)
 
 
 class _Parameters(_BootChange):
@@ -230,9 +224,14 @@ class _Parameters(_BootChange):
             return [*normal, chosen]
         return normal
 
-    def _holder(self, menu: Menu) -> Optional[Entry]:
+    def _blame(self, menu: Menu) -> str:
         found = [entry for entry in self._concerned(menu) if cmdline.missing(self.parameters, entry.cmdline)]
-        return found[0] if found else None
+        if not found:
+            return "it has no entry for this system's own kernels. Look at what makes the menu, then run this again."
+        return (
+            f"its entry '{found[0].title}' comes from {found[0].origin}, which does not go by the settings. "
+            f"Change that file, or choose another default entry."
+        )
 
     def _lost(self, step: Step) -> bool:
         return bool(cmdline.missing(self.parameters, step.cmdline))
@@ -296,8 +295,9 @@ class _Default(_BootChange):
         entry = menu.entry_of(self.release)
         return entry is not None and menu.default is not None and menu.default.id == entry.id
 
-    def _holder(self, menu: Menu) -> Optional[Entry]:
-        return menu.default if menu.entry_of(self.release) else None
+    def _blame(self, menu: Menu) -> str:
+        chosen = f"'{menu.default.title}'" if menu.default else "nothing"
+        return f"{menu.chosen_by or 'the menu itself'} chooses {chosen} there. Let it keep what the settings chose."
 
     def _lost(self, step: Step) -> bool:
         entry = self.menu.entry_of(self.release)

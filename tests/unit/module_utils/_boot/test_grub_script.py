@@ -80,11 +80,26 @@ function many { set count=$#; set second="$2"; return 0; set count=never; }
 many a 'b c' d
 for item in one two; do set last=${item}; done
 if false; then set branch=1; elif [ 3 -gt 2 ]; then set branch=2; else set branch=3; fi
+if ! false; then set negated=yes; fi
+if ! true; then set negated=no; fi
 set joined="a"'b'\c"${name}"
 set escaped="\$name \"q\" \x"  # a comment
 set splitted=$other
 """
-SHOWN = ("name", "other", "seen", "count", "second", "last", "branch", "joined", "escaped", "splitted", "none")
+SHOWN = (
+    "name",
+    "other",
+    "seen",
+    "count",
+    "second",
+    "last",
+    "branch",
+    "negated",
+    "joined",
+    "escaped",
+    "splitted",
+    "none",
+)
 
 
 @with_grub
@@ -93,7 +108,7 @@ def test_variables_conditions_loops_and_functions_are_grubs(tmp_path, emulated):
     outcome = grub_script.run(SCRIPT, {}, lambda _path: None)
     ours = "|".join(outcome.variables.get(name, "") for name in SHOWN)
     assert [ours] == emulated(tmp_path, f'{SCRIPT}\necho "SAID {shown} DIAS"\nhalt\n')
-    assert "|two words|yes|3|b c|two|2|abcworld|" in ours
+    assert "|two words|yes|3|b c|two|2|yes|abcworld|" in ours
 
 
 @with_grub
@@ -137,7 +152,17 @@ def test_a_submenu_sees_only_exported_variables():
 
 @pytest.mark.parametrize(
     "text",
-    ["menuentry a {", "}", "if true; then", "menuentry 'a", 'echo "a', "for a in b; echo c; done", "a | b", "a > b"],
+    [
+        "menuentry a {",
+        "}",
+        "if true; then",
+        "menuentry 'a",
+        'echo "a',
+        "for a in b; echo c; done",
+        "a | b",
+        "a > b",
+        "fi",
+    ],
 )
 def test_what_grub_cannot_read_is_an_error(text):
     with pytest.raises(grub_script.ScriptError):

@@ -184,7 +184,7 @@ def test_a_later_file_that_chooses_another_default_is_named(machine):
 def test_a_default_that_the_menus_own_script_chooses_is_named(machine):
     machine.script("45_mine", "set default=0")
     machine.update_grub()
-    with pytest.raises(BootLoaderError, match=rf"^{STOCK} does not reach the boot menu"):
+    with pytest.raises(BootLoaderError, match=rf"^{STOCK} does not reach the boot menu: /etc/grub\.d/45_mine chooses"):
         machine.run("default", STOCK_KERNEL)
     assert machine.files() == {}
 
