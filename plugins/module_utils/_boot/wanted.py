@@ -23,6 +23,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
+from ansible_collections.nspa.proaudio.plugins.module_utils._files.look import Seen
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import manager as package_manager
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager
 
@@ -148,7 +149,7 @@ class _BootChange:
         for edit in files.apply(manifest, differences):
             self.warnings.append(f"{edit['path']} had been edited; the edited file is kept as {edit['copy']}.")
 
-    def _undo(self, manifest: Manifest, path: str, earlier: files.Seen, marked: bool) -> None:
+    def _undo(self, manifest: Manifest, path: str, earlier: Seen, marked: bool) -> None:
         """Put our file back as it was. The menu stands as it did before, so that no new one is due for our sake."""
         wanted = [files.Wanted(path, earlier.content)] if earlier.state else []
         # If even this fails, the mark stays, and the next run finds it.
