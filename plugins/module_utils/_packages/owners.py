@@ -136,7 +136,7 @@ def reachable(packages: Packages, roots: Iterable[str]) -> Set[str]:
 
 
 def _providers(packages: Packages) -> Dict[str, List[str]]:
-    """The installed packages that fulfil each name; versions are left to apt."""
+    """The installed packages that fulfil each name; versions are left to the package manager."""
     providers: Dict[str, List[str]] = {}
     for package in packages.values():
         if not package.remains:

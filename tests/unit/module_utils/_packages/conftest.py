@@ -10,7 +10,7 @@ import os
 import shutil
 import threading
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Callable, Iterator, List
 
 import pytest
 from support.debian import Debian
@@ -65,5 +65,17 @@ def server(debian: Debian) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         debian.requests = requests  # type: ignore[attr-defined]
+        debian.httpd = httpd  # type: ignore[attr-defined]
         yield f"http://127.0.0.1:{httpd.server_address[1]}"
         httpd.shutdown()
+
+
+@pytest.fixture
+def stop_server(debian: Debian, server: str) -> Callable[[], None]:
+    """Ends the web server: nobody answers at its address any more."""
+
+    def stop() -> None:
+        debian.httpd.shutdown()  # type: ignore[attr-defined]
+        debian.httpd.server_close()  # type: ignore[attr-defined]
+
+    return stop
