@@ -32,7 +32,9 @@ class ActionModule(ActionBase):
             result["changed"] = False
         else:
             result.update(
-                self._execute_module(module_name="nspa.proaudio.preflight", module_args=question, task_vars=variables)
+                self._execute_module(
+                    module_name="nspa.proaudio.preflight", module_args=dict(question), task_vars=variables
+                )
             )
             known = result.get("ansible_facts", {}).get("nspa_host")
             if result.get("failed") or not known:

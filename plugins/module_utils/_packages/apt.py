@@ -227,10 +227,13 @@ class Apt:
         """
         if not asked:
             return []
-        needed = self._needed(asked)
+        # To find out what is needed takes apt seconds, and is only of interest where something does not answer.
         every = set(self._addresses().values())
-        silent = _silent(sorted(every if needed is None else set().union(*needed)), timeout)
-        if needed is None and silent and set(silent) != every:
+        silent = _silent(sorted(every), timeout)
+        if not silent:
+            return []
+        needed = self._needed(asked)
+        if needed is None and set(silent) != every:
             needed = self._needed_of_those_that_answer(asked, timeout)
         if needed is not None:
             # A version that several archives have is fetched from whichever answers.
