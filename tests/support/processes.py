@@ -36,6 +36,7 @@ def add_process(
     started: int = 1 << 40,
     no_new_privs: int = 0,
     bounding: int = (1 << 41) - 1,
+    effective: int = 0,
 ) -> Path:
     """Put a process into ROOT/proc and return its folder. `started`: in ticks since the boot."""
     folder = root / "proc" / str(pid)
@@ -48,7 +49,7 @@ def add_process(
     numbers = " ".join(str(number) for number in groups)
     (folder / "status").write_text(
         f"Name:\t{name}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nGid:\t{uid}\t{uid}\t{uid}\t{uid}\nGroups:\t{numbers} \n"
-        f"VmLck:\t{locked_kb:>8} kB\nCapBnd:\t{bounding:016x}\nNoNewPrivs:\t{no_new_privs}\n"
+        f"VmLck:\t{locked_kb:>8} kB\nCapEff:\t{effective:016x}\nCapBnd:\t{bounding:016x}\nNoNewPrivs:\t{no_new_privs}\n"
     )
     # Each field that is not set holds its own number, negative, so that a wrong one is seen.
     fields = [str(-number) for number in range(1, 53)]

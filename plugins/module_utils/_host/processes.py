@@ -87,6 +87,14 @@ class Process:
         """Whether its bounding set has a capability, given by number: without it no program gets that one."""
         return bool(int(self._status("CapBnd"), 16) >> capability & 1)
 
+    def holds(self, capability: int) -> bool:
+        """Whether it holds a capability, given by number, so that the kernel lets it do what that is for."""
+        return bool(int(self._status("CapEff"), 16) >> capability & 1)
+
+    def session(self) -> int:
+        """The number of its session (setsid(2)): field 6 of /proc/PID/stat."""
+        return int(self._stat()[6 - 3])
+
     def scheduling(self) -> Scheduling:
         """How it is scheduled: fields 41 and 40 of /proc/PID/stat, counted from 1."""
         fields = self._stat()
@@ -124,16 +132,27 @@ class Process:
             return stream.read(MOST).decode("utf-8", "replace")
 
 
+def everything(root: Path = Path("/")) -> Iterator[Process]:
+    """The processes that there are."""
+    for folder in (root / "proc").glob("[0-9]*"):
+        yield Process(int(folder.name), root)
+
+
 def within(cgroup: str, root: Path = Path("/")) -> Iterator[Process]:
     """The processes in a control group and below it."""
-    for folder in (root / "proc").glob("[0-9]*"):
-        process = Process(int(folder.name), root)
-        try:
+    for process in everything(root):
+        with contextlib.suppress(OSError):
             path = process.cgroup()
-        except OSError:
-            continue
-        if path == cgroup or path.startswith(cgroup + "/"):
-            yield process
+            if path == cgroup or path.startswith(cgroup + "/"):
+                yield process
+
+
+def of_session(number: int, root: Path = Path("/")) -> Iterator[Process]:
+    """The processes of a session (setsid(2))."""
+    for process in everything(root):
+        with contextlib.suppress(OSError):
+            if process.session() == number:
+                yield process
 
 
 def newest_first(cgroup: str, root: Path = Path("/")) -> List[Process]:

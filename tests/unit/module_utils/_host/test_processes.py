@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -81,10 +82,11 @@ def test_groups_start_with_the_effective_one(tmp_path):
 
 
 def test_rights_are_read(tmp_path):
-    add_process(tmp_path, 7, ["a"], no_new_privs=1, bounding=1 << 23, locked_kb=64)
+    add_process(tmp_path, 7, ["a"], no_new_privs=1, bounding=1 << 23, effective=1 << 23 | 2, locked_kb=64)
     process = Process(7, tmp_path)
     assert process.no_new_privileges()
     assert [bit for bit in range(41) if process.may_get(bit)] == [processes.CAP_SYS_NICE]
+    assert [bit for bit in range(41) if process.holds(bit)] == [1, 23]
     assert process.locked_kb() == 64
     add_process(tmp_path, 8, ["a"])
     assert not Process(8, tmp_path).no_new_privileges()
@@ -123,6 +125,20 @@ def test_processes_of_a_control_group_and_below_it(tmp_path):
     (tmp_path / "proc/99").mkdir()  # one that is gone before it is looked at
     assert {process.pid for process in processes.within("/a", tmp_path)} == {10, 11}
     assert [process.pid for process in processes.newest_first("/a", tmp_path)] == [10, 11]
+
+
+def test_processes_of_a_session():
+    child = subprocess.Popen(["/bin/sh", "-c", "sleep 30 & wait"], start_new_session=True)
+    try:
+        until = time.monotonic() + 10
+        while len(list(processes.of_session(child.pid))) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        found = {process.pid for process in processes.of_session(child.pid)}
+        assert child.pid in found and len(found) == 2 and os.getpid() not in found
+    finally:
+        for process in processes.of_session(child.pid):
+            os.kill(process.pid, signal.SIGKILL)
+        child.wait()
 
 
 def test_a_process_that_is_gone_is_an_os_error(tmp_path):
