@@ -83,6 +83,12 @@ def test_the_right_to_look_at_others_is_bit_19(studio, bits, words):
     assert bool(studio.machine().forbids_looking) == bool(words)
 
 
+@pytest.mark.parametrize(("bits", "grants"), [(1 << 23, True), (1 << 22, False), (1 << 24, False)])
+def test_what_files_may_give_is_bit_23_of_the_bounding_set(studio, bits, grants):
+    studio.write("/proc/self/status", f"CapEff:\t{(1 << 41) - 1:016x}\nCapBnd:\t{bits:016x}\n")
+    assert studio.machine().grants_cap_sys_nice is grants
+
+
 def test_without_systemd_no_session_can_be_looked_at(studio):
     (studio.root / "run/systemd/system").rmdir()
     assert "systemd" in studio.machine().forbids_looking

@@ -109,7 +109,7 @@ def test_a_user_of_the_settings_without_an_account_fails(studio):
 
 
 def test_a_session_that_the_machine_forbids_to_look_at_is_blocked(studio):
-    studio.sessions["ada"] = SessionError("systemd does not run this machine")
+    studio.sessions["ada"] = SessionError("systemd does not run this machine.")
     (studio.root / "run/systemd/system").rmdir()
     row = studio.ask()["rtprio"]
     assert (row["status"], row["evidence"]) == ("blocked", "systemd does not run this machine")
