@@ -441,9 +441,6 @@ class Apt:
         # A file, or a version, that is asked for by name is meant, also when a later one is installed.
         if transaction.archives or any(item.version for item in transaction.install):
             options.append("--allow-downgrades")
-        if transaction.purge or transaction.remove:
-            # It was to be unpacked when it was interrupted; it need not be whole to go (dpkg(1), --force-things).
-            options.append("-oDpkg::Options::=--force-remove-reinstreq")
         there = self.installed() if transaction.archives or transaction.install else {}
         again = [archive.name in there and not there[archive.name].remains for archive in transaction.archives]
         if any(again) or any(item.name in there and there[item.name].torn for item in transaction.install):
