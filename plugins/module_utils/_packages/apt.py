@@ -419,10 +419,8 @@ class Apt:
             offer = offers.get(item.name)
             if offer and item.version and item.version != offer.candidate:
                 homes = {word for source in offer.versions.get(item.version, ()) for word in releases.get(source, ())}
-                latest = [
-                    word for word in homes if _choose(Asked(item.name, "", word), offer, releases) == item.version
-                ]
-                item = Asked(item.name, "", min(latest)) if latest else item
+                asked = [Asked(item.name, "", word) for word in sorted(homes)]
+                item = next((one for one in asked if _choose(one, offer, releases) == item.version), item)
             targets.append(str(item))
         return [*targets, *[archive.path for archive in transaction.archives]]
 
@@ -610,7 +608,7 @@ def _silent(addresses: Sequence[str], timeout: int) -> Dict[str, str]:
     """Those archives that do not answer, with the reasons."""
     if not addresses:
         return {}
-    with tempfile.TemporaryDirectory(prefix="nspa-proaudio-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/var/tmp") as folder:
 
         def reason(number: int, address: str) -> str:
             answer = ""
