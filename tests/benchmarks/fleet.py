@@ -76,8 +76,8 @@ asked=$(sed -n 's/^params=//p')
 case $asked in
 {answers}
 esac
-echo "$asked" >> {here}/unanswered
-echo "The stub has no answer to this call; it was not recorded on the container: $asked" >&2
+printf '%s\n' "$asked" >> {here}/unanswered
+printf 'The stub has no answer to this call, which was not recorded on the container: %s\n' "$asked" >&2
 exit 1
 """
 ANSWER = """{asked})
@@ -151,6 +151,8 @@ def main() -> int:
         "--hosts", default="1,10,50", help="for how many hosts the controller is measured (default: 1,10,50)"
     )
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds: a number from 1 on is wanted")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the containers go then, too
     try:
         if os.geteuid() != 0:
