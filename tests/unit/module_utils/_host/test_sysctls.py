@@ -156,6 +156,9 @@ CASES: List[Tuple[Dict[str, str], Dict[str, str]]] = [
     ),
     # Line ends of all kinds.
     ({"a.conf": "vm.swappiness=1\rvm.dirty_ratio=2\0vm.swappiness=3"}, {"vm/swappiness": "3", "vm/dirty_ratio": "2"}),
+    ({".hidden.conf": "vm.swappiness=1\n", "b.txt": "vm.swappiness=1\n", "b.conf~": "vm.swappiness=1\n"}, {}),
+    ({"a.conf": "net.ipv4.conf.[^a]*.forwarding=1\n"}, dict.fromkeys(FORWARDING[1:], "1")),
+    ({"a.conf": "net.ipv4.conf.[!e]*.forwarding=1\n"}, {FORWARDING[0]: "1"}),
     # Capitals come first.
     ({"a.conf": "vm.swappiness=1\n", "B.conf": "vm.swappiness=2\n"}, {"vm/swappiness": "1"}),
     # An exclusion after an assignment takes it back.
