@@ -393,7 +393,7 @@ def test_a_group_that_became_a_users_own_stays(real: Real) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize("name", ["-r", "../x", "a\0b", "a b", "a:b"])
+@pytest.mark.parametrize("name", ["-r", "../x", "a b", "a:b", "a\x1bb"])
 def test_bad_names_do_not_reach_the_programs(real: Real, name: str) -> None:
     start = real.state()
     for group, members in ((name, ["ada"]), ("audio", [name])):
