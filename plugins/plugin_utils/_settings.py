@@ -8,17 +8,14 @@ The argument specs of the roles, and `PLAYBOOKS` here for the playbooks' own, ar
 from __future__ import annotations
 
 import difflib
-import re
-import reprlib
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, Iterable, List, Mapping
 
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import priority_plan
-from ansible_collections.nspa.proaudio.plugins.module_utils._wine import environment
+from ansible_collections.nspa.proaudio.plugins.plugin_utils import _setting_rules
+from ansible_collections.nspa.proaudio.plugins.plugin_utils._setting_types import Unusable, convert, line, plain, shown
 
 #: The roles in the order of the signal chain.
 ROLES = ("linux_nspa", "boot_params", "rt_limits", "sched_tuning", "wine_nspa", "wine_env", "readiness")
@@ -29,8 +26,14 @@ PLAYBOOKS: Dict[str, Dict[str, Any]] = {
     "nspa_reboot": {"type": "str", "choices": ["false", "true", "ask"], "default": "false"},
 }
 
+#: Settings that may be null, which leaves alone what they set. Any other null is a line that was left unfinished.
+NULLABLE = ("sched_tuning_swappiness", "sched_tuning_rr_timeslice_ms")
+#: Problems of one setting that are told; a list of a thousand wrong names says no more.
+MOST = 5
+#: How alike a name must be to count as a slip of the pen: two letters of fifteen.
+_ALIKE = 0.92
+
 _COLLECTION = Path(__file__).resolve().parent.parent.parent
-_SHA256 = re.compile(r"^[0-9a-fA-F]{64}$")
 
 
 class SettingsError(Exception):
@@ -61,11 +64,22 @@ def effective(variables: Mapping[str, Any], template: Callable[[Any], Any]) -> D
 
     :param variables: the host's variables, as an action plugin gets them.
     :param template: resolves a value's Jinja expressions.
+    :raises SettingsError: when an expression cannot be resolved.
     """
-    values = {}
+    values, found = {}, []
     for options in SPECS.values():
         for name, option in options.items():
-            values[name] = template(variables[name]) if name in variables else option.get("default")
+            if name not in variables:
+                values[name] = plain(option.get("default"))
+                continue
+            try:
+                values[name] = plain(template(variables[name]))
+            except Unusable as error:
+                found.append(f"{name} {error}: write it plainly, or leave it out")
+            except Exception as error:  # whatever the expressions and filters of an inventory raise
+                found.append(f"{name} cannot be resolved; mend the expression, or what it refers to: {error}")
+    if found:
+        raise SettingsError([line(item) for item in found])
     return values
 
 
@@ -85,79 +99,75 @@ def checked(
 
 
 def problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
-    """Return everything that is wrong with the settings, one sentence each.
+    """Return everything that is wrong with the settings, one sentence each, short and printable.
 
     Values of a type that converts (``"95"`` for a number) are converted in *values*.
     """
+    return [line(item) for item in _problems(variables, values)]
+
+
+def _problems(variables: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
     found = _unknown(variables)
     values["nspa_reboot"] = _word(values["nspa_reboot"])
-    for role, options in SPECS.items():
-        given = {name: values[name] for name in options if values[name] is not None}
-        validated = ArgumentSpecValidator(options).validate(given)
-        found += [f"{role}: {message}" for message in validated.error_messages]
-        if not validated.error_messages:
-            values.update({name: validated.validated_parameters[name] for name in given})
+    for options in SPECS.values():
+        for name, option in options.items():
+            found += _some(name, _typed(name, option, values))
     if found:
         return found  # the rules below rely on the types
-    found += priority_plan.problems(values)
-    found += _memlock(values)
-    found += _parameters(values)
-    found += _kernel_files(values)
-    found += environment.problems(values["wine_env_extra"])
+    for name, rule in _setting_rules.RULES.items():
+        if values[name] is not None:
+            found += _some(name, (f"{name} {problem}" for problem in rule(values[name])))
+    return found + priority_plan.problems(values) + _setting_rules.together(values)
+
+
+def _typed(name: str, option: Mapping[str, Any], values: Dict[str, Any]) -> List[str]:
+    """Bring a value into its type, in *values*; return what is wrong with it."""
+    if values[name] is None:
+        if name in NULLABLE:
+            return []
+        return [f"{name} has no value (null): give it one, or leave the line out for the default"]
+    values[name], found = convert(name, option, values[name])
     return found
+
+
+def _some(name: str, found: Iterable[str]) -> List[str]:
+    """The first few problems of a setting, and how many more there are."""
+    told = list(found)
+    more = len(told) - MOST
+    return told[:MOST] + ([f"{name} has {more} more problems of this kind"] if more > 0 else [])
 
 
 def _word(value: Any) -> Any:
     """Yes and no in every spelling of YAML and of the command line, as ``true`` and ``false``."""
+    if not isinstance(value, (str, bool)) and value not in (0, 1):
+        return value
     word = str(value).lower()
     return {"yes": "true", "on": "true", "1": "true", "no": "false", "off": "false", "0": "false"}.get(word, word)
 
 
 def _unknown(variables: Mapping[str, Any]) -> List[str]:
+    """Names that nobody reads: those with a prefix of ours, and those that are nearly a setting's."""
     found = []
+    known = [name for options in SPECS.values() for name in options]
     facts = variables.get("ansible_facts") or {}  # Ansible repeats them as variables: readiness_report is one
-    for role, options in SPECS.items():
-        for name in sorted(variables):
-            if name.startswith(role + "_") and name not in options and name not in facts:
-                near = difflib.get_close_matches(name, options, n=1)
-                who = "the playbooks know" if role == "nspa" else f"the role {role} knows"
-                hint = f"did you mean {near[0]}?" if near else f"{who}: {', '.join(options)}"
-                value = reprlib.repr(variables[name])
-                found.append(f"{name} (value {value}) is not a setting of this collection; {hint}")
+    for name in sorted(variables):
+        if name in known or name in facts or name.startswith(("_", "ansible_")):
+            continue
+        role = next((role for role in SPECS if name.startswith(role + "_")), "")
+        if role:
+            near = difflib.get_close_matches(name, SPECS[role], n=1)
+            who = "the playbooks know" if role == "nspa" else f"the role {role} knows"
+            hint = f"did you mean {near[0]}?" if near else f"{who}: {', '.join(SPECS[role])}"
+        else:
+            near = difflib.get_close_matches(name.lower(), _neighbours(name, known), n=1, cutoff=_ALIKE)
+            if not near:
+                continue
+            hint = f"did you mean {near[0]}?"
+        value = shown(variables[name])
+        found.append(f"{line(name)[:60]} (value {value}) is not a setting of this collection; {hint}")
     return found
 
 
-def _memlock(values: Mapping[str, Any]) -> List[str]:
-    memlock = values["rt_limits_memlock"]
-    if memlock == "unlimited" or re.match(r"^[0-9]+$", memlock):
-        return []
-    return [f"rt_limits_memlock is {memlock!r}: wanted a number of kB, such as 8388608 for 8 GB, or unlimited"]
-
-
-def _parameters(values: Mapping[str, Any]) -> List[str]:
-    found = []
-    for parameter in values["boot_params_parameters"]:
-        problem = cmdline.problem(parameter)
-        if problem:
-            found.append(f"boot_params_parameters has '{parameter}': {problem}")
-    return found
-
-
-def _kernel_files(values: Mapping[str, Any]) -> List[str]:
-    """Every kernel package that is fetched or copied must be known by its checksum."""
-    if values["linux_nspa_source"] != "packages":
-        return []
-    if not values["linux_nspa_packages"]:
-        return [
-            "linux_nspa_source is 'packages', but linux_nspa_packages is empty: list the kernel's package files, "
-            "each with src (a path on the host or an http(s) address) and sha256"
-        ]
-    found = []
-    for item in values["linux_nspa_packages"]:
-        digest = item.get("sha256") or ""
-        if not _SHA256.match(digest):
-            found.append(
-                f"linux_nspa_packages: {item.get('src')} has the checksum {digest!r}: wanted sha256 with "
-                "64 hexadecimal digits, as 'sha256sum FILE' prints it; a kernel is never installed unchecked"
-            )
-    return found
+def _neighbours(name: str, known: List[str]) -> List[str]:
+    """The settings that a name can be nearly equal to: looking at letters takes time, and hosts have many variables."""
+    return [other for other in known if other[0] == name[:1].lower() and abs(len(other) - len(name)) <= 2]

@@ -47,6 +47,12 @@ ADDING = {
 }
 #: What a boot loader sets by itself.
 LOADERS_OWN = ("root", "initrd", "BOOT_IMAGE")
+#: What makes a machine come up as another one: in a rescue shell, some of them for anybody and without a password
+#: (kernel-parameters.txt, kernel-command-line(7), systemd-debug-generator(8), initramfs-tools(7)).
+OTHER_BOOT = re.compile(
+    r"(?:rd_?)?init|[1-5sSb]|single|(?:rd\.)?(?:rescue|emergency|break)|break|recovery|"
+    r"(?:rd\.)?systemd\.(?:unit|run.*|debug_shell|default_debug_tty|mask|wants|break)"
+)
 
 # Letters that mean nothing to a shell inside double quotes, nor to GRUB's script language anywhere: the settings
 # are shell, and the menu that is made from them is GRUB script.
@@ -116,6 +122,11 @@ def problem(parameter: str) -> Optional[str]:
     name = parameter.partition("=")[0]
     if name in LOADERS_OWN:
         return f"the boot loader sets {name}= by itself, and a second one would keep this machine from booting"
+    if OTHER_BOOT.fullmatch(name.replace("-", "_")):
+        return (
+            f"'{name}' starts something else than this machine's own system, and some of that lets anybody in; leave "
+            "it out, and type it at the boot menu (key e) if you need it once"
+        )
     if name.replace("-", "_") in KNOWN:
         return None
     near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.88)
