@@ -254,7 +254,10 @@ class Machine:
         """Start a module, as Ansible does on a managed host."""
         # The virtual environment's interpreter is a link out of our root, and the managed host's own is wanted.
         command = [os.path.realpath(sys.executable), "-B", "-c", LAUNCHER, module, MANIFEST, json.dumps(arguments)]
-        return Run(self._inside(*command), _ENVIRONMENT, [*FOLDERS, str(self.folder)], aim)
+        # A descriptor's file has its name outside. What is written to a file of the kernel is not met: opening it
+        # empties only the stand-in.
+        outside = [f"{self.root}{name}" for name in FOLDERS if not name.startswith(("/proc", "/sys"))]
+        return Run(self._inside(*command), _ENVIRONMENT, [*FOLDERS, *outside, f"{self.folder}/upper"], aim)
 
     # -- what is there
 
