@@ -18,7 +18,7 @@ space := $(empty) $(empty)
 USERS_JSON := ["$(subst $(comma),"$(comma)",$(subst $(space),,$(USERS)))"]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-login demo-remove site verify remove test lint unit containers testbed vms sanity clean
+.PHONY: help demo demo-login demo-remove site verify remove test lint unit containers testbed vms sanity bench soak clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' $(MAKEFILE_LIST) | \
@@ -80,6 +80,9 @@ testbed: $(VENV)/dev bed ## The test bed itself: are its machines what they say 
 vms: $(VENV)/dev bed ## Scenarios on virtual machines
 	$(MOLECULE) test --scenario-name default
 	$(MOLECULE) test --scenario-name kernels
+
+bench: $(VENV)/dev bed ## What a run without changes costs, beside a ping and the usual way (docs/performance.md)
+	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/python tests/benchmarks/fleet.py
 
 clean: ## Remove the machines and the development environment; the cache of base images stays
 	-$(MOLECULE) destroy --all

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_files
-short_description: Put a role's files in place all at once, and give the host back as it was
+short_description: Put a role's files in place all at once, and put back what stood there before
 version_added: "1.0.0"
 author: nspa.proaudio contributors (@nine7nine)
 description:
@@ -19,8 +19,9 @@ description:
   - What stood there before is recorded in C(/var/lib/nspa-proaudio/manifest.json). A file that is no longer in the
     list, and every file with O(state=absent), is put back byte for byte, with mode, owner, times and extended
     attributes, or removed if there was none. Directories made for it are removed when they are empty.
-  - Somebody's edit of a file that was written by this module is never lost. Before it is replaced, a copy goes to
-    C(/var/lib/nspa-proaudio/kept/), and RV(kept_edits) says where.
+  - Somebody's edit of what was written by this module is never lost. Before it is replaced, a copy of the file goes to
+    C(/var/lib/nspa-proaudio/kept/); a warning and RV(kept_edits) say where.
+  - When a file cannot be written, nothing is left of those that are not in place yet; the message says what is.
 options:
   role:
     description:
@@ -77,8 +78,11 @@ options:
       block:
         description:
           - Whether the content is only a block of lines, between two marking lines at the end of a file that is not
-            ours, such as C(/etc/environment), which has no drop-in directory. All other lines, owner and mode
-            stay as they are, also when the block is taken away again.
+            ours, such as C(/etc/environment), which has no drop-in directory. All other lines, owner, mode, ACL and
+            extended attributes stay as they are, also when the block is taken away again. In a file with the line ends
+            of Windows the block has them too.
+          - Where somebody removed one of the marking lines, only the lines that were written are taken out. If those
+            are not there as they were written either, the module fails and says which line to put back.
         type: bool
         default: false
   templates:
@@ -149,7 +153,7 @@ EXAMPLES = r"""
         content: |
           snd-rawmidi
 
-- name: Give the host back as it was
+- name: Put the host back as it was
   nspa.proaudio.host_files:
     role: rt_limits
     state: absent
@@ -172,7 +176,7 @@ changes:
       description: The path.
       type: str
     action:
-      description: What is done with it.
+      description: What is done with it - C(created), C(updated), C(attributes), C(put back) or C(removed).
       type: str
       sample: created
     before:
@@ -182,7 +186,7 @@ changes:
       description: The same after; null if nothing is there any more.
       type: dict
 kept_edits:
-  description: Edits of others that were in the way, with the path of the copy that was kept.
+  description: Edits of others that were in the way, with the path of the copy that was kept; empty in check mode.
   returned: always
   type: list
   elements: dict

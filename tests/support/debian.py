@@ -188,6 +188,12 @@ class Debian:
         self.commands.write_text("")
         return self.host.run("packages", check=check, role=role, **arguments)
 
+    def stands(self, **arguments: Any) -> bool:
+        """Whether the module, run again, finds all as it is wanted; that it fails is no answer."""
+        done = self.run(**arguments)
+        assert done.code == 0, done.result
+        return not done.changed
+
     def kill(self) -> None:
         """Every process that works on this host dies at once: the module, apt, dpkg and what they started."""
         for process in Path("/proc").glob("[0-9]*"):

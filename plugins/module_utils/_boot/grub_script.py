@@ -27,7 +27,7 @@ _VALUED = ("--class", "--users", "--hotkey", "--source", "--id")
 #: Words that begin no command (GRUB manual, "Shell-like scripting").
 _RESERVED = ("then", "elif", "else", "fi", "do", "done", "in", "case", "esac", "select", "[[", "]]", "!")
 #: Commands that ask the machine something that cannot be known from here: answered with no.
-_UNKNOWN = ("false", "cmostest", "keystatus", "hwmatch", "regexp", "cpuid", "sleep", "background_image")
+_UNKNOWN = ("false", "cmostest", "keystatus", "hwmatch", "regexp", "cpuid")
 
 
 class ScriptError(BootLoaderError):

@@ -446,14 +446,17 @@ def _validate(change: FilesChange, predict: bool = False) -> List[str]:
                 raise HostFileError(f"{text} Nothing was changed. Install it first.")
             warnings.append(text)
             continue
-        # Not in the login's TMPDIR, which may be anywhere.
-        folder = tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp")
-        with writing(f"A private copy of {item.path}"), folder as name:
+        with writing(f"A private copy of {item.path}"), _private_folder() as name:
             copy = Path(name) / Path(item.path).name
             copy.write_bytes(item.after.content)
             copy.chmod(int((item.after.state or {})["mode"], 8))
             _run_validator([word.replace("%s", str(copy)) for word in command], item.path, str(copy))
     return warnings
+
+
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """Not in the login's TMPDIR, which may be anywhere. Raises OSError."""
+    return tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp")
 
 
 def _run_validator(command: List[str], path: str, copy: str) -> None:

@@ -216,7 +216,7 @@ CONCERN = Concern("group_members", OPTIONS, compare)
 def _is_in(change: GroupChange, user: str) -> bool:
     if user in change.before.get(change.group, []):
         return True
-    return not change.create and change.accounts.primary(user) == change.accounts.number(change.group)
+    return change.accounts.primary(user) == change.accounts.number(change.group)
 
 
 def _check_names(group: str, users: List[str], accounts: Accounts) -> None:

@@ -422,10 +422,8 @@ class Apt:
             offer = offers.get(item.name)
             if offer and item.version and item.version != offer.candidate:
                 homes = {word for source in offer.versions.get(item.version, ()) for word in releases.get(source, ())}
-                latest = [
-                    word for word in homes if _choose(Asked(item.name, "", word), offer, releases) == item.version
-                ]
-                item = Asked(item.name, "", min(latest)) if latest else item
+                asked = [Asked(item.name, "", word) for word in sorted(homes)]
+                item = next((one for one in asked if _choose(one, offer, releases) == item.version), item)
             targets.append(str(item))
         return [*targets, *[archive.path for archive in transaction.archives]]
 
@@ -444,9 +442,6 @@ class Apt:
         # A file, or a version, that is asked for by name is meant, also when a later one is installed.
         if transaction.archives or any(item.version for item in transaction.install):
             options.append("--allow-downgrades")
-        if transaction.purge or transaction.remove:
-            # It was to be unpacked when it was interrupted; it need not be whole to go (dpkg(1), --force-things).
-            options.append("-oDpkg::Options::=--force-remove-reinstreq")
         there = self.installed() if transaction.archives or transaction.install else {}
         again = [archive.name in there and not there[archive.name].remains for archive in transaction.archives]
         if any(again) or any(item.name in there and there[item.name].torn for item in transaction.install):
@@ -616,7 +611,7 @@ def _silent(addresses: Sequence[str], timeout: int) -> Dict[str, str]:
     """Those archives that do not answer, with the reasons."""
     if not addresses:
         return {}
-    with tempfile.TemporaryDirectory(prefix="nspa-proaudio-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/var/tmp") as folder:
 
         def reason(number: int, address: str) -> str:
             answer = ""

@@ -218,24 +218,25 @@ class PackagesChange:
 
     def apply(self, manifest: Manifest) -> None:
         """Bring it about; `manifest` comes from `Manifest.change`. Raises PackageError."""
-        if self.manager is None:
+        manager = self.manager
+        if manager is None:
             manifest.forget(FIRST, self.request.role)
             manifest.save()
             return
         # What another run left at work is waited for: a package that it is just bringing is not gone.
-        self.manager.wait()
-        before = self.manager.installed()
+        manager.wait()
+        before = manager.installed()
         self._kept = {}
         for number in range(ROUNDS + 1):
-            work = self._next(manifest, self.manager, refresh=number == 0)
+            work = self._next(manifest, manager, refresh=number == 0)
             self._names = work.names
             self._kept.update(_reasons(work))
             if not work.any:
                 break
             if number == ROUNDS:
-                raise PackageError(f"{_rest(work)} although the package manager reported no error. {self._by_hand()}")
-            self._do(manifest, work, self.manager)
-        self._outcome = _outcome(before, self.manager.installed())
+                raise PackageError(f"{_rest(work)} although the package manager reported no error. {manager.repair}")
+            self._do(manifest, work, manager)
+        self._outcome = _outcome(before, manager.installed())
         self._earlier = {name: package.version for name, package in before.items()}
 
     def result(self) -> Dict[str, Any]:
@@ -295,7 +296,7 @@ class PackagesChange:
             )
         going = work.going if work.torn else []
         images = _guard_kernels(going, manager)
-        _record_work(manifest, self.request, Work(back=work.back), Outcome({}, {}, going), there)
+        _record_work(manifest, self.request, work, Outcome({}, {}, []), there)
         manifest.save()
         manager.finish(going)
         self._running = self._running or _is_running(images)
@@ -327,9 +328,6 @@ class PackagesChange:
         manager.mark([name for name in again if name in after and not after[name].remains], automatic=True)
         _settle(manifest, role, work)
         manifest.save()
-
-    def _by_hand(self) -> str:
-        return self.manager.repair if self.manager else ""
 
 
 CONCERN = Concern("packages", OPTIONS, compare)

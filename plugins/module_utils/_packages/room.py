@@ -64,9 +64,17 @@ def archive(source: str, sha256: str, manager: PackageManager) -> Archive:
 def _place() -> Path:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PARENT))
     # Held until this process ends, so that others leave it alone.
-    fcntl.flock(os.open(folder, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    atexit.register(_leave, folder, descriptor)
     return folder
+
+
+def _leave(folder: Path, descriptor: int) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(descriptor)
+    # An interpreter may live on and run the next module (mitogen).
+    _place.cache_clear()
 
 
 def place(manager: PackageManager) -> Path:

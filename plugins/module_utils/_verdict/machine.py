@@ -33,7 +33,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager im
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._wine import server
 
-_CAP_SYS_PTRACE, _CAP_SYS_RESOURCE = 19, 24  # linux/capability.h
+_CAP_SYS_PTRACE, _CAP_SYS_NICE, _CAP_SYS_RESOURCE = 19, 23, 24  # linux/capability.h
 _PF_KTHREAD = 0x00200000  # linux/sched.h: the process is a thread of the kernel
 _SCHED_FIFO = 1  # linux/sched.h
 _IRQ_THREAD = re.compile(r"irq/(\d+)-")  # kernel/irq/manage.c, setup_irq_thread
@@ -276,7 +276,7 @@ class Machine:
         """What to do so that root can look at sessions at all; empty where root can."""
         if not (self.root / "run/systemd/system").is_dir():
             return "Start this machine with systemd, which opens the sessions."
-        if not self._holds("/proc/self/status", _CAP_SYS_PTRACE):
+        if not self._has("/proc/self/status", "CapEff", _CAP_SYS_PTRACE):
             return "Let this container look at its users' processes (CAP_SYS_PTRACE) where it is started."
         return ""
 
@@ -294,11 +294,16 @@ class Machine:
     @property
     def may_raise_limits(self) -> bool:
         """Whether systemd (PID 1) may raise anybody's limits: CAP_SYS_RESOURCE (setrlimit(2))."""
-        return self._holds("/proc/1/status", _CAP_SYS_RESOURCE)
+        return self._has("/proc/1/status", "CapEff", _CAP_SYS_RESOURCE)
 
-    def _holds(self, status: str, capability: int) -> bool:
-        """Whether a process holds a capability; where that cannot be seen, nothing is known against it."""
-        found = re.search(r"^CapEff:\s*([0-9a-f]+)$", self.read(status) or "", re.MULTILINE)
+    @property
+    def grants_cap_sys_nice(self) -> bool:
+        """Whether a program may get cap_sys_nice from its file here at all: the bounding set (capabilities(7))."""
+        return self._has("/proc/self/status", "CapBnd", _CAP_SYS_NICE)
+
+    def _has(self, status: str, field: str, capability: int) -> bool:
+        """Whether a process has a capability in a set; where that cannot be seen, nothing is known against it."""
+        found = re.search(rf"^{field}:\s*([0-9a-f]+)$", self.read(status) or "", re.MULTILINE)
         return found is None or bool(int(found.group(1), 16) >> capability & 1)
 
     # -- programs

@@ -64,8 +64,8 @@ def memlock_kb(settings: Settings) -> Optional[int]:
 
 
 def quote(text: str) -> str:
-    """What somebody else's program said, short enough for an evidence."""
-    return plain(text, _QUOTED)
+    """What somebody else's program said, short enough for an evidence, to which more is added with a semicolon."""
+    return plain(text, _QUOTED).rstrip(".")
 
 
 def ask_one(machine: Machine, settings: Settings, wanted: str, user: str, ask: Callable[[Session], Answer]) -> Answer:

@@ -18,9 +18,10 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     handled, threads = machine.interrupts(), machine.interrupt_threads()
     threaded = [threads[number] for number in handled if number in threads]
     seen = f"{len(threaded)} of {len(handled)} interrupts"
-    priorities = sorted({thread.priority for thread in threaded if thread.is_fifo})
+    priorities = [thread.priority for thread in threaded if thread.is_fifo]
     if priorities:
-        seen += f", SCHED_FIFO {' to '.join(str(priority) for priority in sorted({priorities[0], priorities[-1]}))}"
+        lowest, highest = min(priorities), max(priorities)
+        seen += f", SCHED_FIFO {lowest}" + (f" to {highest}" if highest > lowest else "")
     # Some drivers ask for a thread by themselves; with threadirqs or PREEMPT_RT nearly all interrupts have one,
     # all but timers and a few more (kernel/irq/manage.c, irq_setup_forced_threading).
     if 2 * len(threaded) > len(handled):

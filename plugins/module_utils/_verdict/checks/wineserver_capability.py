@@ -71,12 +71,15 @@ def _start(machine: Machine, settings: Settings, path: str, wanted: str) -> Answ
     if user is None:
         evidence = f"{path} has {wanted}, but there is no user (other than root) to start it as"
         return Answer("blocked", evidence, wanted, people.NAME_THEM)
+    if not machine.grants_cap_sys_nice:
+        remedy = "Let this container give programs cap_sys_nice (its bounding set) where it is started."
+        return Answer("blocked", f"{path} has {wanted}, but no program may get that here", wanted, remedy)
     name = path if machine.is_wine_nspa(path) else f"{path}, a stock Wine standing in for Wine-NSPA,"
     try:
         holds = machine.holds_cap_sys_nice(path, user)
     except WineserverError as error:
         remedy = f"See whether {user} can start Wine at all (wineboot), then run this again."
-        return Answer("blocked", people.quote(str(error)), wanted, remedy)
+        return Answer("fail", people.quote(str(error)), wanted, remedy)
     if holds:
         seen = Answer("pass", f"{name} started by {user} holds it", wanted)
         return people.ask_one(machine, settings, wanted, user, lambda session: _in_session(session, seen))

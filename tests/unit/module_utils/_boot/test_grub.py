@@ -88,6 +88,13 @@ def test_the_default_of_a_custom_file_counts(machine):
     assert machine.grub().default().kernel == STOCK
 
 
+def test_an_entry_written_by_no_script_of_grub_mkconfig_goes_by_no_settings(machine):
+    entry = f"menuentry 'Mine' {{ linux /boot/vmlinuz-{STOCK} root={ROOT} ro }}\n"
+    (machine.root / "boot/grub/custom.cfg").write_text(entry)
+    found = machine.grub().menu().entries[-1]
+    assert (found.kernel, found.ours, found.origin) == (STOCK, False, "/boot/grub/custom.cfg")
+
+
 def test_a_memory_test_is_no_entry_of_this_system(machine):
     machine.script("20_memtest86+", "menuentry 'Memory test' {\n\tlinux /boot/memtest86+x64.bin console=ttyS0\n}")
     machine.update_grub()
@@ -155,6 +162,30 @@ def test_a_new_menu_goes_into_place_in_one_step_with_the_old_ones_mode(machine):
     assert stat.S_IMODE(machine.menu.stat().st_mode) == 0o640
     assert machine.menu.stat().st_ino != before
     assert sorted(path.name for path in machine.menu.parent.iterdir()) == ["grub.cfg"]
+
+
+def test_what_a_killed_run_left_is_not_taken_for_a_new_menu(machine):
+    left = machine.menu.with_name("grub.cfg.nspa-proaudio")
+    left.write_text(machine.menu.read_text())
+    machine.program("grub-mkconfig", "#!/bin/sh\nexit 0\n")
+    with pytest.raises(BootLoaderError, match="it made nothing"):
+        machine.grub().make(accept)
+    assert [path.name for path in machine.menu.parent.iterdir()] == ["grub.cfg"]
+
+
+@pytest.mark.parametrize("text", ["", "menuentry 'x' {\n"])
+def test_a_new_menu_that_is_no_good_does_not_go_into_place(machine, text):
+    before = machine.menu.read_bytes()
+    machine.program("grub-mkconfig", f"#!/bin/sh\ncat > \"$2\" <<'END'\n{text}END\n")
+    with pytest.raises(BootLoaderError, match=r"was made anew and is no good.*It is as it was"):
+        machine.grub().make(accept)
+    assert machine.menu.read_bytes() == before
+
+
+def test_the_entry_that_follows_the_newest_is_foreseen_to_get_the_next(machine):
+    (machine.root / f"boot/vmlinuz-{RT}").unlink()
+    foreseen = machine.grub().foresee(machine.grub().default_file, None)
+    assert foreseen.entries == machine.grub().make(accept).entries
 
 
 def test_a_menu_that_is_a_link_stays_one(machine):

@@ -256,6 +256,41 @@ def test_whatever_the_disk_refuses_is_named_and_nothing_is_lost(memory: Path, co
     raise AssertionError("never came to its end")
 
 
+def test_killed_while_an_edit_is_kept_no_empty_folder_stays(memory: Path) -> None:
+    path = str(memory / "lib" / "nspa-proaudio" / "manifest.json")
+
+    def keep() -> None:
+        with Manifest.change(path) as manifest:
+            manifest.keep_edit("/etc/deep/x", b"an edit")
+
+    for step in range(1, 500):
+        record(path)
+        killed = killed_at(step, keep)
+        copies = [item for item in (Path(path).parent / "kept").rglob("*") if item.is_file()]
+        kept = [(item.name, item.read_bytes()) for item in copies]
+        assert kept in ([], [("x", b"an edit")])
+        with Manifest.change(path) as manifest:
+            manifest.forget("tunables", "vm.swappiness")
+            manifest.save()
+        assert Path(path).parent.exists() == bool(kept)
+        shutil.rmtree(memory / "lib")
+        if not killed:
+            assert kept
+            return
+    raise AssertionError("never came to its end")
+
+
+def test_its_own_lock_is_no_litter(path: str) -> None:
+    with Manifest.change(path) as manifest:
+        assert manifest.litter() == []
+    Path(path).parent.mkdir(mode=0o700)
+    (Path(path).parent / "lock").touch()
+    assert Manifest.load(path).litter() == [f"{Path(path).parent}/lock", str(Path(path).parent)]
+    with Manifest.change(path):
+        pass
+    assert Manifest.load(path).litter() == []
+
+
 # -- who else is there
 
 
@@ -468,6 +503,11 @@ def test_a_file_that_could_not_be_put_back_is_refused(path: str, name: str, junk
     entry = {**GOOD["files"]["/etc/b"], "before": {**STATE, name: junk}}
     write(path, {"files": {"/etc/b": entry}})
     assert "the entry '/etc/b' of its files" in refused(path)
+
+
+def test_a_file_with_two_contents_is_refused(path: str) -> None:
+    write(path, {"files": {"/etc/b": {**GOOD["files"]["/etc/b"], "content": {"blob": "b" * 64}}}})
+    assert "names two different contents" in refused(path)
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,7 @@ def test_attributes_stay_as_they_are(run: Environment) -> None:
     for content in ("A=1\n", "A=2\n"):
         run.set(content)
         assert attributes() == ours
+        assert run.path.stat().st_mtime_ns > LONG_AGO
     run.set(None)
     assert tree(run.path.parent) == start
 

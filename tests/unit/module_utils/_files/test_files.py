@@ -10,6 +10,7 @@ import resource
 import signal
 import stat
 import subprocess
+import sys
 from errno import EIO, ENOSPC, EROFS
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional
@@ -26,6 +27,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.files import HostFileError, Wanted
+from ansible_collections.nspa.proaudio.plugins.module_utils._files.write import staged
 
 ME = {"owner": str(os.getuid()), "group": str(os.getgid())}
 LONG_AGO = 1_000_000_000_123_456_789
@@ -332,6 +334,28 @@ def test_what_is_no_file_is_refused(place: Place, make: Callable[[Path], None], 
     assert tree_names(place) == start
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink("/etc/shadow", path)])
+def test_what_is_swapped_under_our_eyes_is_not_read(tmp_path: Path, make: Callable[[str], None]) -> None:
+    path = str(tmp_path / "x")
+    Path(path).write_text("x\n")
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+
+        def swap(event: str, arguments: tuple) -> None:
+            if event == "open" and arguments[0] == path:
+                os.unlink(path)
+                make(path)
+
+        sys.addaudithook(swap)
+        try:
+            files.look(path)
+        except HostFileError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def tree_names(place: Place) -> List[str]:
     return sorted(str(path) for path in place.etc.rglob("*"))
 
@@ -401,6 +425,7 @@ def test_killed_at_any_step_both_ways_are_still_open(
         assert found == wanted
         assert not [name for name in tree(place.etc) if ".nspa-proaudio" in name]
         assert not place.differs("a", after)
+        assert Manifest.load(place.path).litter() == []
         place.absent("a")
         assert tree(place.etc) == start, f"killed at step {step}"
         assert not place.state.exists(), f"killed at step {step}"
@@ -418,8 +443,9 @@ def test_killed_at_any_step_no_edit_is_lost(memory: Path, doing: Dict[str, str])
         place.present("a", {"x.conf": "ours\n"})
         (place.etc / "x.conf").write_text("edited by hand\n")
         killed = killed_at(step, lambda place=place: place.present("a", doing))
+        assert set(place.kept()) <= {"edited by hand\n"}
         place.absent("a")
-        assert set(place.kept()) == {"edited by hand\n"}
+        assert place.kept() == ["edited by hand\n"]
         if not killed:
             return
     raise AssertionError("never came to its end")
@@ -469,6 +495,42 @@ def test_an_immutable_file_is_named_and_the_rest_can_go_on(place: Place) -> None
         subprocess.run(["chattr", "-i", str(original)], check=True)
     place.absent("a")
     assert tree(place.etc) == start
+
+
+def test_what_an_interrupted_run_left_is_a_difference_by_itself(place: Place) -> None:
+    place.present("a", {"x.conf": "ours\n"})
+    (place.state / "contents").mkdir()
+    (place.state / "contents/half").write_text("half")
+    assert place.differs("a", {"x.conf": "ours\n"})
+    place.present("a", {"x.conf": "ours\n"})
+    assert not place.differs("a", {"x.conf": "ours\n"})
+    assert not (place.state / "contents").exists()
+
+
+def test_everything_is_on_the_disk_before_and_after_it_gets_its_name(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = []
+    fsync, rename = os.fsync, os.rename
+
+    def synced(descriptor: int) -> None:
+        order.append(("fsync", os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def renamed(source: object, target: object, **options: object) -> None:
+        order.append(("rename", str(target)))
+        rename(source, target, **options)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "rename", renamed)
+    path = str(place.etc / "deep/x.conf")
+    place.present("a", {"deep/x.conf": "ours\n"})
+    recorded = order.index(("rename", place.path))
+    content = order.index(("fsync", str(staged(path))))
+    placed = order.index(("rename", path))
+    assert order[recorded + 1] == ("fsync", str(place.state))
+    assert recorded < content < placed
+    assert {("fsync", str(place.etc / "deep")), ("fsync", str(place.etc))} <= set(order[placed:])
 
 
 @pytest.mark.parametrize(("code", "lasting"), [(EIO, False), (ENOSPC, True), (EROFS, True)])

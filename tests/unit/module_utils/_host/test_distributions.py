@@ -116,6 +116,25 @@ def test_accounts_that_somebody_made_are_accepted_by_their_names(name: str) -> N
     assert DEBIAN.names.problem(name) == ""
 
 
+@pytest.mark.parametrize(
+    "name", ["", "-a", "+a", "~a", "a/b", "../a", "a b", "a\tb", "a:b", "a,b", "a\n", "a\0", "\x1ba"]
+)
+def test_what_no_account_can_be_called_is_refused(name: str) -> None:
+    assert "is no name of a user or group" in DEBIAN.names.problem(name)
+    assert DEBIAN.names.problem_of_new(name) == DEBIAN.names.problem(name)
+
+
+@pytest.mark.parametrize("name", ["a" * 33, "1000", ".", "..", "a.b", "a#b", "ä", "a$b"])
+def test_what_may_exist_and_is_not_made(name: str) -> None:
+    assert DEBIAN.names.problem(name) == ""
+    assert "no group" in DEBIAN.names.problem_of_new(name)
+
+
+@pytest.mark.parametrize("name", ["a" * 32, "realtime", "_x", "pipe-wire", "a$"])
+def test_what_is_made(name: str) -> None:
+    assert DEBIAN.names.problem_of_new(name) == ""
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("groupadd"), reason="needs root and groupadd (passwd)")
 @settings(max_examples=60)
 @given(

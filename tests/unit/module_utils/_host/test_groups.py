@@ -381,6 +381,18 @@ def test_the_account_of_a_member_may_be_gone(real: Real) -> None:
 
 
 @needs_root
+def test_a_group_that_became_a_users_own_stays(real: Real) -> None:
+    real.module(["ada"])
+    passwd = real.etc / "passwd"
+    number = next(line.split(":")[2] for line in (real.etc / "group").open() if line.startswith("realtime:"))
+    passwd.write_text(passwd.read_text().replace(":1001:1001:", f":1001:{number}:"))
+    done = real.module(None)
+    assert (done.code, real.group("realtime")) == (0, [""])
+    assert "it is a user's own group now" in str(done.result["warnings"])
+    assert not real.module(["grace"]).result["relogin"], "her own group, so she is in it"
+
+
+@needs_root
 @pytest.mark.parametrize("name", ["-r", "../x", "a\0b", "a b", "a:b"])
 def test_bad_names_do_not_reach_the_programs(real: Real, name: str) -> None:
     start = real.state()

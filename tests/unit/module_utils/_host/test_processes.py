@@ -36,6 +36,7 @@ def test_the_scheduling_is_that_of_the_fields_40_and_41(tmp_path):
     process = Process(7, tmp_path)
     assert process.scheduling() == (processes.SCHED_FIFO, 95)
     assert process.started() == 4711
+    assert process.session() == -6  # the stand-in's fields hold their own numbers
     assert not process.ended()
 
 

@@ -298,6 +298,12 @@ def test_start_files_that_put_another_program_in_our_place_are_not_believed(mach
     assert "did not get through its start files" in machine.look().login.problem
 
 
+def test_a_process_whose_number_another_one_took_meanwhile_is_not_believed(machine, monkeypatch):
+    starts = iter(range(1 << 40, 1 << 50))
+    monkeypatch.setattr(sessions.Process, "started", lambda process: next(starts))
+    assert "nothing of it ran" in machine.look().desktop.problem
+
+
 def test_what_was_not_seen_is_not_green():
     place = Place.unseen("no manager")
     assert place.problem == place.fifo == place.locks == place.capabilities == "no manager"

@@ -137,6 +137,51 @@ def test_systemd_sets_the_same(files: Dict[Tuple[str, str], Optional[str]]) -> N
         assert machine.values() == machine.systemd()
 
 
+FORWARDING = [key for key in KEYS if key.endswith("forwarding")]
+CASES: List[Tuple[Dict[str, str], Dict[str, str]]] = [
+    # A pattern that gets another value goes to the end.
+    (
+        {"a.conf": "net.ipv4.conf.*.forwarding=1\nnet.ipv4.conf.e*.forwarding=2\nnet.ipv4.conf.*.forwarding=3\n"},
+        dict.fromkeys(FORWARDING, "3"),
+    ),
+    # A pattern that is excluded excludes nothing, not even itself.
+    (
+        {"a.conf": "net.ipv4.conf.*.forwarding=1\n-net.ipv4.conf.e*.forwarding\n"},
+        dict.fromkeys(FORWARDING, "1"),
+    ),
+    # A star is one part of the path.
+    (
+        {"a.conf": "net.ipv4.*=1\nnet.*.forwarding=1\n*=1\n*/*/*=1\n*.*=1\n"},
+        {"vm/swappiness": "1", "vm/dirty_ratio": "1"},
+    ),
+    # Line ends of all kinds.
+    ({"a.conf": "vm.swappiness=1\rvm.dirty_ratio=2\0vm.swappiness=3"}, {"vm/swappiness": "3", "vm/dirty_ratio": "2"}),
+    ({".hidden.conf": "vm.swappiness=1\n", "b.txt": "vm.swappiness=1\n", "b.conf~": "vm.swappiness=1\n"}, {}),
+    ({"a.conf": "net.ipv4.conf.[^a]*.forwarding=1\n"}, dict.fromkeys(FORWARDING[1:], "1")),
+    ({"a.conf": "net.ipv4.conf.[!e]*.forwarding=1\n"}, {FORWARDING[0]: "1"}),
+    # Capitals come first.
+    ({"a.conf": "vm.swappiness=1\n", "B.conf": "vm.swappiness=2\n"}, {"vm/swappiness": "1"}),
+    # An exclusion after an assignment takes it back.
+    ({"a.conf": "vm.swappiness=1\n", "b.conf": "-vm.swappiness\n"}, {}),
+    ({"a.conf": "vm.swappiness=1=2\n;vm.swappiness=3\n #vm.swappiness=3\n"}, {"vm/swappiness": "1=2"}),
+]
+
+
+@needs_systemd
+@pytest.mark.parametrize(("files", "values"), CASES)
+def test_systemd_sets_what_the_rules_say(machine: Machine, files: Dict[str, str], values: Dict[str, str]) -> None:
+    for name, text in files.items():
+        machine.write(f"etc/sysctl.d/{name}", text)
+    assert machine.systemd() == values
+
+
+@pytest.mark.parametrize(("files", "values"), CASES)
+def test_the_rules_are_followed(machine: Machine, files: Dict[str, str], values: Dict[str, str]) -> None:
+    for name, text in files.items():
+        machine.write(f"etc/sysctl.d/{name}", text)
+    assert machine.values() == values
+
+
 # -- Debian's files
 
 

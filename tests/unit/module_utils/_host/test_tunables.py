@@ -170,6 +170,15 @@ def test_what_somebody_else_set_since_is_left_and_named(machine: Machine) -> Non
     assert not machine.compare(None).changed
 
 
+def test_what_somebody_put_back_already_is_forgotten_without_a_word(machine: Machine) -> None:
+    machine.run()
+    machine.swappiness.write_text("60\n")
+    change = machine.run(None)
+    assert change.warnings == []
+    assert change.result()["values"]["vm.swappiness"] == "60"
+    assert machine.owned() == {}
+
+
 def test_two_roles_keep_apart(machine: Machine) -> None:
     machine.run()
     with pytest.raises(TunableError, match=r"vm\.swappiness is wanted by other and belongs to some_role"):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -52,7 +53,7 @@ def absent_ends(debian: Debian, start: Any) -> Run:
     assert debian.state() == start
     assert not list((debian.root / "var/lib/dpkg/updates").glob("[0-9]*"))
     assert not debian.host.manifest.parent.exists()
-    assert not debian.run(state="absent").changed
+    assert debian.stands(state="absent")
     debian.apt("check")
     return done
 
@@ -109,7 +110,7 @@ def test_everything_is_killed_while_packages_are_installed(
         assert done.code == 0, done.result
         assert {debian.installed()[name] for name in ("kernel", "modules", "aaa-base")} == {"1.0 ii"}
         assert debian.automatic() - start["automatic"] == {"modules", "aaa-base"}
-        assert not debian.run(names=["kernel"]).changed
+        assert debian.stands(names=["kernel"])
     absent_ends(debian, start)
 
 
@@ -129,7 +130,7 @@ def test_what_was_about_to_go_is_whole_again_and_a_dependency_when_it_is_wanted_
     assert done.result == predicted.result
     assert {debian.installed()[name] for name in ("kernel", "modules", "aaa-base")} == {"1.0 ii"}
     assert debian.automatic() - start["automatic"] == {"modules", "aaa-base"}
-    assert not debian.run(names=["kernel"]).changed
+    assert debian.stands(names=["kernel"])
     absent_ends(debian, start)
 
 
@@ -167,22 +168,37 @@ def test_what_an_upgrade_of_ours_brought_is_not_forgotten_either(debian: Debian)
     absent_ends(debian, start)
 
 
-def test_what_was_left_at_work_is_waited_for(debian: Debian) -> None:
-    """The module dies alone, and apt brings packages that are not there yet when absent looks."""
-    start = debian.state()
-    marker = publish(debian, "preinst", "install", "sleep 2", "aaa-base")
-
-    def kill() -> None:
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                words = (process / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if str(debian.host.manifest).encode() in words:
+def kill_module(debian: Debian) -> None:
+    """The connection breaks: the module dies with all that belongs to it. apt goes on by itself."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(debian.host.manifest).encode() in (process / "cmdline").read_bytes().split(b"\0"):
                 os.killpg(int(process.name), signal.SIGKILL)
 
-    kill_at(marker, kill, debian, names=["kernel"])
-    assert "kernel" not in debian.installed()
+
+@pytest.mark.parametrize("then", ["present", "absent"])
+@pytest.mark.parametrize("script", ["preinst", "postinst"])
+def test_the_module_is_killed_alone(debian: Debian, script: str, then: str) -> None:
+    start = debian.state()
+    word = {"preinst": "install", "postinst": "configure"}[script]
+    marker = publish(debian, script, word, "sleep 1", "aaa-base")
+    kill_at(marker, lambda: kill_module(debian), debian, names=["kernel"])
+    if then == "present":
+        assert debian.run(names=["kernel"]).code == 0
+        assert {"kernel", "modules", "aaa-base"} <= set(debian.installed())
+    absent_ends(debian, start)
+
+
+def test_what_is_still_coming_is_waited_for(debian: Debian) -> None:
+    """The module dies, and apt has yet to bring the first package when absent looks."""
+    start = debian.state()
+    publish(debian, "postinst", "configure", "true")
+    marker = debian.folder / "hook"
+    hook = f"test -e {marker} || {{ touch {marker}; sleep 2; }}"
+    (debian.root / "etc/apt/apt.conf.d/hook").write_text(f'DPkg::Pre-Invoke {{"{hook}";}};\n')
+    start["files"] = debian.state()["files"]
+    kill_at(marker, lambda: kill_module(debian), debian, names=["kernel"])
+    assert debian.installed() == start["packages"]
     absent_ends(debian, start)
 
 
@@ -198,8 +214,8 @@ def test_two_runs_at_once_wait_for_each_other(debian: Debian) -> None:
     first.join()
     assert [second.code, answers[0].code] == [0, 0], (second.result, answers[0].result)
     assert {"kernel", "kmod"} <= set(debian.installed())
-    assert not debian.run(role="one", names=["kernel"]).changed
-    assert not debian.run(role="two", names=["kmod", "modules"]).changed
+    assert debian.stands(role="one", names=["kernel"])
+    assert debian.stands(role="two", names=["kmod", "modules"])
     debian.run(role="one", state="absent")
     debian.run(role="two", state="absent")
     assert debian.state() == start
@@ -230,7 +246,7 @@ def interrupt_somebody_else(debian: Debian) -> None:
 def test_what_others_left_unfinished_is_named_and_left_to_them(debian: Debian) -> None:
     debian.run(names=["kmod"])
     interrupt_somebody_else(debian)
-    assert not debian.run(names=["kmod"]).changed
+    assert debian.stands(names=["kmod"])
     start = debian.state()
     for arguments in ({"names": ["kmod", "firmware"]}, {"state": "absent"}):
         refused = debian.run(**arguments)
@@ -249,7 +265,7 @@ def test_a_journal_with_nothing_unfinished_is_written_down(debian: Debian) -> No
     done = debian.run(names=["kmod"])
     assert (done.code, done.changed) == (0, True)
     assert not (debian.root / "var/lib/dpkg/updates/0001").exists()
-    assert not debian.run(names=["kmod"]).changed
+    assert debian.stands(names=["kmod"])
 
 
 def test_a_package_that_nothing_completes_is_named(debian: Debian) -> None:

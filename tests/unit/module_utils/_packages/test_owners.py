@@ -191,6 +191,9 @@ def test_in_the_end_the_host_has_what_it_had_and_what_its_user_asked_for(
             assert role == who or not changed(host, path, role, wanted), f"{who} disturbed {role}"
         assert not changed(host, path, who, names)
         assert there <= host.there
+        by_name = users.union(*asked.values())
+        assert host.there <= there | host.closure(by_name), "something is left that nobody needs"
+        assert host.there - there - by_name <= host.auto, "a dependency would never be taken away"
     for place, role in enumerate(ROLES):
         if place < len(stops):
             stopped(host, path, role, None, stops[place])

@@ -33,7 +33,7 @@ def test_what_comes_is_predicted_and_what_came_goes(debian: Debian) -> None:
     assert done.result == predicted.result
     assert done.result["installed"] == KERNEL
     assert debian.automatic() - start["automatic"] == set(KERNEL) - {"linux-image-rt"}
-    assert not debian.run(names=["linux-image-rt"]).changed
+    assert debian.stands(names=["linux-image-rt"])
 
     middle = debian.everything()
     predicted = debian.run(check=True, state="absent")
@@ -44,7 +44,7 @@ def test_what_comes_is_predicted_and_what_came_goes(debian: Debian) -> None:
     assert done.result["before"] == KERNEL
     assert debian.state() == start
     assert not debian.host.manifest.parent.exists()
-    assert not debian.run(state="absent").changed
+    assert debian.stands(state="absent")
 
 
 def test_what_is_there_in_part_is_predicted_as_it_comes(debian: Debian) -> None:
@@ -62,10 +62,10 @@ def test_what_is_there_in_part_is_predicted_as_it_comes(debian: Debian) -> None:
 def test_a_second_run_asks_dpkg_only_and_a_second_absent_asks_nobody(debian: Debian) -> None:
     debian.run(names=["linux-image-rt"])
     debian.sources.write_text("deb http://127.0.0.1:9/ gone main\n")
-    assert not debian.run(names=["linux-image-rt"]).changed
+    assert debian.stands(names=["linux-image-rt"])
     assert {line.split()[0] for line in debian.called()} == {"dpkg", "dpkg-query", "apt-config"}
     debian.run(state="absent")
-    assert not debian.run(state="absent").changed
+    assert debian.stands(state="absent")
     assert debian.called() == []
 
 
@@ -83,7 +83,7 @@ def test_a_dependency_that_is_asked_for_is_not_autoremoved_and_becomes_one_again
     done = debian.run(names=["library"])
     assert (done.changed, done.result["installed"]) == (True, {})
     assert "library" not in debian.automatic()
-    assert not debian.run(names=["library"]).changed
+    assert debian.stands(names=["library"])
     debian.run(state="absent")
     assert debian.state() == start
 
@@ -185,7 +185,7 @@ def test_a_later_kernel_of_our_metapackage_goes_too(debian: Debian) -> None:
     debian.apt("update")
     debian.apt("dist-upgrade")
     assert "linux-image-6.2-rt" in debian.installed()
-    assert not debian.run(names=["linux-image-rt"]).changed
+    assert debian.stands(names=["linux-image-rt"])
     debian.run(state="absent")
     assert debian.state() == start
 
@@ -207,10 +207,10 @@ def test_two_roles_that_want_the_same_package(debian: Debian) -> None:
     debian.run(role="a", names=["kmod"])
     done = debian.run(role="b", names=["kmod"])
     assert (done.changed, done.result["installed"]) == (True, {})
-    assert not debian.run(role="b", names=["kmod"]).changed
+    assert debian.stands(role="b", names=["kmod"])
     debian.run(role="a", state="absent")
     assert "kmod" in debian.installed()
-    assert not debian.run(role="b", names=["kmod"]).changed
+    assert debian.stands(role="b", names=["kmod"])
     debian.run(role="b", state="absent")
     assert debian.state() == start
     assert not debian.host.manifest.parent.exists()
@@ -231,7 +231,7 @@ def test_a_dependency_of_ours_that_we_ask_for_later_is_still_ours(debian: Debian
     start = debian.state()
     debian.run(names=["player"])
     debian.run(names=["player", "kmod"])
-    assert not debian.run(names=["player", "kmod"]).changed
+    assert debian.stands(names=["player", "kmod"])
     debian.run(state="absent")
     assert debian.state() == start
 
@@ -241,8 +241,8 @@ def test_a_dependency_of_one_role_that_another_asks_for(debian: Debian, first: s
     start = debian.state()
     debian.run(role="a", names=["player"])
     debian.run(role="b", names=["kmod"])
-    assert not debian.run(role="a", names=["player"]).changed
-    assert not debian.run(role="b", names=["kmod"]).changed
+    assert debian.stands(role="a", names=["player"])
+    assert debian.stands(role="b", names=["kmod"])
     debian.run(role=first, state="absent")
     assert "kmod" in debian.installed()
     debian.run(role="ab".replace(first, ""), state="absent")
@@ -254,7 +254,7 @@ def test_a_version_that_is_asked_for_is_installed_also_over_a_later_one(debian: 
     debian.publish("library", "2.0")
     done = debian.run(names=["library=2.0"])
     assert done.result["upgraded"] == {"library": "2.0"}
-    assert not debian.run(names=["library=2.0", "tool:amd64", "library:amd64=2.0"]).changed
+    assert debian.stands(names=["library=2.0", "tool:amd64", "library:amd64=2.0"])
     assert debian.run(names=["library=1.0"]).result["upgraded"] == {"library": "1.0"}
     assert "tool" in debian.installed()
 
@@ -289,12 +289,12 @@ def test_files_are_installed_together_and_told_apart_by_their_builds(debian: Deb
     assert done.result["names"] == ["linux-image-nspa", "linux-headers-nspa"]
     assert done.result["installed"] == {"linux-image-nspa": "1.0", "linux-headers-nspa": "1.0", "kmod": "3.0"}
     assert not {"linux-image-nspa", "linux-headers-nspa"} & debian.automatic()
-    assert not debian.run(files=files(image, headers)).changed
+    assert debian.stands(files=files(image, headers))
 
     other = debian.build("linux-image-nspa", files={"boot/vmlinuz-nspa": "two"}, Depends="linux-headers-nspa")
     assert debian.run(files=files(other, headers)).changed
     assert (debian.root / "boot/vmlinuz-nspa").read_text() == "two"
-    assert not debian.run(files=files(other, headers)).changed
+    assert debian.stands(files=files(other, headers))
 
     older = debian.build("linux-image-nspa", "0.9", files={"boot/vmlinuz-nspa": "old"})
     done = debian.run(files=files(older, headers))
@@ -304,7 +304,7 @@ def test_files_are_installed_together_and_told_apart_by_their_builds(debian: Deb
     # The file need not be there any more, once it is installed.
     wanted = files(older, headers)
     older.unlink()
-    assert not debian.run(files=wanted).changed
+    assert debian.stands(files=wanted)
     debian.run(state="absent")
     assert debian.state() == start
 
@@ -317,7 +317,7 @@ def test_an_address_is_fetched_once_and_checked(debian: Debian, server: str) -> 
     assert debian.state() == start
     assert debian.run(files=wanted).result["installed"] == {"fetched-once": "1.0"}
     debian.requests.clear()  # type: ignore[attr-defined]
-    assert not debian.run(files=wanted).changed
+    assert debian.stands(files=wanted)
     assert debian.requests == []  # type: ignore[attr-defined]
     assert not list(Path("/var/tmp").glob("nspa-proaudio-*"))
 

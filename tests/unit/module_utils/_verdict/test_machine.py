@@ -83,6 +83,12 @@ def test_the_right_to_look_at_others_is_bit_19(studio, bits, words):
     assert bool(studio.machine().forbids_looking) == bool(words)
 
 
+@pytest.mark.parametrize(("bits", "grants"), [(1 << 23, True), (1 << 22, False), (1 << 24, False)])
+def test_what_files_may_give_is_bit_23_of_the_bounding_set(studio, bits, grants):
+    studio.write("/proc/self/status", f"CapEff:\t{(1 << 41) - 1:016x}\nCapBnd:\t{bits:016x}\n")
+    assert studio.machine().grants_cap_sys_nice is grants
+
+
 def test_without_systemd_no_session_can_be_looked_at(studio):
     (studio.root / "run/systemd/system").rmdir()
     assert "systemd" in studio.machine().forbids_looking
@@ -125,6 +131,9 @@ def test_the_fair_server_is_read_by_cpu(studio):
     studio.write("/sys/kernel/debug/sched/fair_server/cpu0/runtime", "50000000\n")
     (studio.root / "sys/kernel/debug/sched/fair_server/cpu1/runtime").mkdir(parents=True)  # cannot be read
     assert studio.machine().fair_servers() == {"cpu0": "50000000", "cpu1": None}
+    for cpu in (9, 7, 5, 3):
+        studio.write(f"/sys/kernel/debug/sched/fair_server/cpu{cpu}/runtime", "0")
+    assert list(studio.machine().fair_servers()) == ["cpu0", "cpu1", "cpu3", "cpu5", "cpu7", "cpu9"]
 
 
 def test_the_module_that_starts_user_managers_is_looked_for_where_pam_has_it(studio):
@@ -140,6 +149,10 @@ def test_programs_are_elf_files_and_no_links(studio):
     (folder / "wineserver-link").symlink_to("wineserver64")
     (folder / "wineserver.d").mkdir()
     assert studio.machine().programs(str(folder / "wineserver*")) == [str(folder / "wineserver64")]
+    for letter in "hgfedcba":
+        studio.program(str(folder / f"wineserver-{letter}"))
+    names = [path.rpartition("-")[2] for path in studio.machine().programs(str(folder / "wineserver-?"))]
+    assert names == list("abcdefgh")
 
 
 def test_an_account_that_is_gone_and_a_group_that_is_not_there_are_no_errors():

@@ -152,3 +152,15 @@ def test_what_must_fail_on_a_bare_machine_does(studio):
         )
     rows = studio.ask()
     assert [name for name, row in rows.items() if row["status"] == "fail"] == registry.ids(bare=True)
+
+
+def test_what_must_fail_on_a_broken_machine_does_and_nothing_else(studio):
+    """A machine that was ready, after what molecule/default/break.yml does to it."""
+    studio.attributes.clear()  # setcap -r
+    studio.limit("Max realtime priority", ("10", "10"), "95")
+    studio.limit("Max locked memory", ("65536", "65536"), "unlimited")
+    del studio.ada.login.environment["WINEFSYNC"]
+    studio.write("/proc/sys/vm/swappiness", "60")
+    studio.slice_ms = 100.0
+    rows = studio.ask()
+    assert [name for name, row in rows.items() if row["status"] == "fail"] == registry.ids(broken=True)

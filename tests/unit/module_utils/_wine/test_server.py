@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,16 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._wine.server import 
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="starts a program as another user, which needs root")
 NOBODY = pwd.getpwnam("nobody")
+RIGHTS = ["setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--init-groups"]
 ELF = b"\x7fELF\2\1\1\0"
 
 
 @pytest.fixture
-def public(tmp_path):
-    """A folder that every user can enter."""
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.stat().st_uid == os.getuid() and "pytest" in str(folder):
-            folder.chmod(0o755)
-    return tmp_path
+def public():
+    """A folder that every user can enter; pytest closes its own at each start, of other runs too."""
+    with tempfile.TemporaryDirectory(prefix="nspa-test-", dir="/var/tmp") as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +37,14 @@ def quick(monkeypatch):
     monkeypatch.setattr(server, "SETTLE", 0.2)
 
 
-def leftovers():
-    return {name for name in os.listdir("/tmp") if "wine" in name or "nspa-proaudio-prefix" in name}
+@pytest.fixture
+def shared(public, monkeypatch):
+    """A folder of our own that is as /tmp, so that nobody else's things are in it."""
+    folder = public / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setattr(server, "SHARED", str(folder))
+    return folder
 
 
 # -- which programs are wineservers
@@ -82,12 +89,11 @@ def sleeper(public):
         ("cap_sys_nice+p", False),
     ],
 )
-def test_a_server_holds_what_its_file_gives_and_nothing_is_left(sleeper, capability, holds):
+def test_a_server_holds_what_its_file_gives_and_nothing_is_left(sleeper, shared, capability, holds):
     if capability:
         subprocess.run(["setcap", capability, str(sleeper)], check=True)
-    before = leftovers()
     assert server.holds_cap_sys_nice(str(sleeper), "nobody") is holds
-    assert leftovers() == before
+    assert os.listdir(shared) == []
     assert not [one.pid for one in processes.everything() if running(one, sleeper)]
 
 
@@ -99,49 +105,48 @@ def running(process, program):
 
 
 @as_root
-def test_the_callers_tmpdir_does_not_matter(sleeper, monkeypatch, tmp_path):
+def test_the_prefix_is_the_users_wherever_the_callers_tmpdir_is(tmp_path, monkeypatch):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     monkeypatch.setenv("TMPDIR", str(closed))
     monkeypatch.setattr("tempfile.tempdir", None)
-    assert server.holds_cap_sys_nice(str(sleeper), "nobody") is False
+    with server._prefix(NOBODY, RIGHTS) as prefix:
+        subprocess.run([*RIGHTS, "touch", f"{prefix}/system.reg"], check=True)
+        assert os.stat(prefix).st_mode & 0o077 == 0
+    assert not os.path.exists(prefix)
 
 
 @as_root
 @pytest.mark.parametrize("folder", [f".wine-{NOBODY.pw_uid}", "wine-a1B2c3"])
-def test_the_sockets_of_every_layout_are_removed(public, folder):
+def test_the_sockets_of_every_layout_are_removed(public, shared, folder):
     """A server that keeps its socket as Wine does, found by device and inode of its prefix."""
     path = public / "wineserver64"
     shutil.copy("/bin/dash", path)
     starts = public / "starts"
     starts.write_text(
-        f"#!/bin/sh\nmkdir -m 700 -p /tmp/{folder}/server-$(printf %x-%x $(stat -c '%d %i' $WINEPREFIX))\n"
+        f"#!/bin/sh\nmkdir -m 700 -p {shared}/{folder}/server-$(printf %x-%x $(stat -c '%d %i' $WINEPREFIX))\n"
         f"echo > $WINEPREFIX/system.reg\nexec {path} -c 'read x < /dev/zero; while :; do sleep 1; done'\n"
     )
     starts.chmod(0o755)
-    before = leftovers()
-    account = NOBODY
-    rights = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
-    with server._prefix(account, rights) as prefix:
+    with server._prefix(NOBODY, RIGHTS) as prefix:
         child = subprocess.Popen(
-            [*rights, str(starts)], env={"PATH": "/bin", "WINEPREFIX": prefix}, start_new_session=True
+            [*RIGHTS, str(starts)], env={"PATH": "/bin", "WINEPREFIX": prefix}, start_new_session=True
         )
         while not running(processes.Process(child.pid), path):
             assert child.poll() is None
-        assert leftovers() - before == {folder, os.path.basename(prefix)}
+        assert set(os.listdir(shared)) == {folder, os.path.basename(prefix)}
         server._end(child)
-    assert leftovers() == before
+    assert os.listdir(shared) == []
 
 
 @as_root
-def test_a_server_that_ends_at_once_is_told_with_its_words_and_leaves_nothing(public):
+def test_a_server_that_ends_at_once_is_told_with_its_words_and_leaves_nothing(public, shared):
     path = public / "wineserver"
     path.write_text("#!/bin/sh\nprintf 'wanted \\033[2Jlibwine.so.1,\\nwhich is not here' >&2\nexit 3\n")
     path.chmod(0o755)
-    before = leftovers()
     with pytest.raises(WineserverError, match=r"did not start: wanted �.2Jlibwine.so.1, which is not here"):
         server.holds_cap_sys_nice(str(path), "nobody")
-    assert leftovers() == before
+    assert os.listdir(shared) == []
 
 
 @as_root

@@ -23,6 +23,7 @@ def test_a_kernel_that_only_has_the_name_is_not_a_real_time_kernel(ordinary, run
     ordinary.release, ordinary.entry.kernel = running, booting
     row = ordinary.ask()["preempt_rt"]
     assert row["status"] == status
+    assert row["evidence"].startswith(f"not PREEMPT_RT ({ordinary.version})")
     assert ("linux_nspa_source" in row["remedy"]) == (running == RT)
 
 

@@ -28,6 +28,7 @@ def test_the_limit_must_reach_login_and_desktop(studio, login, desktop, was_runn
     row = studio.ask()["rtprio"]
     assert row["status"] == status
     assert row["evidence"].startswith(f"ada: login {login}, desktop {desktop}")
+    assert (row["remedy"] == "Log ada out everywhere and in again, or reboot.") == (status == "pending")
 
 
 def test_a_limit_that_is_not_known_is_not_green(studio):
@@ -51,13 +52,16 @@ def test_a_number_is_no_proof(studio, place, was_running):
 def test_where_not_even_root_may_it_is_the_machine_that_forbids(studio):
     studio.ada.login.fifo = studio.ada.desktop.fifo = "Operation not permitted"
     studio.may_not = PermissionError(1, "Operation not permitted")
-    assert studio.ask()["rtprio"]["status"] == "blocked"
+    row = studio.ask()["rtprio"]
+    assert row["status"] == "blocked"
+    assert row["remedy"].startswith("Not even root")
 
 
 def test_a_user_outside_the_group_is_named(studio):
     studio.ada.groups = ["ada"]
     studio.limit(ROW, "0", "0")
     row = studio.ask()["rtprio"]
+    assert row["status"] == "fail"
     assert "not in the group realtime" in row["evidence"]
     assert "grep" not in row["remedy"]
 
@@ -65,7 +69,10 @@ def test_a_user_outside_the_group_is_named(studio):
 @pytest.mark.parametrize(("login", "folder"), [("10", "/etc/security"), ("95", "/etc/systemd")])
 def test_a_member_whose_limit_is_lost_is_told_how_to_find_the_other_file(studio, login, folder):
     studio.limit(ROW, login, "10")
-    assert f"grep -rsi rtprio {folder}" in studio.ask()["rtprio"]["remedy"]
+    row = studio.ask()["rtprio"]
+    assert row["status"] == "fail"
+    assert f"grep -rsi rtprio {folder}" in row["remedy"]
+    assert ("ulimit" in row["remedy"]) == (folder == "/etc/security")
 
 
 def test_a_container_that_may_not_raise_limits_is_blocked(studio):
@@ -109,7 +116,7 @@ def test_a_user_of_the_settings_without_an_account_fails(studio):
 
 
 def test_a_session_that_the_machine_forbids_to_look_at_is_blocked(studio):
-    studio.sessions["ada"] = SessionError("systemd does not run this machine")
+    studio.sessions["ada"] = SessionError("systemd does not run this machine.")
     (studio.root / "run/systemd/system").rmdir()
     row = studio.ask()["rtprio"]
     assert (row["status"], row["evidence"]) == ("blocked", "systemd does not run this machine")

@@ -19,6 +19,7 @@ OLD = "6.1.0-44-rt-amd64"
         ("1000000", "1000000", "fail"),
         ("950000", "950000", "fail"),
         ("400000", "500000", "pass"),
+        ("0", "1000000", "pass"),
     ],
 )
 def test_up_to_linux_6_11_it_is_throttling(studio, runtime, period, status):
@@ -36,6 +37,8 @@ def test_a_file_that_turns_throttling_off_at_the_next_boot_is_named(studio):
     row = studio.ask()["runaway_guard"]
     assert row["status"] == "fail"
     assert "/etc/sysctl.d/99-tuned.conf" in row["remedy"]
+    studio.boot["kernel.sched_rt_runtime_us"] = ("1000000", "/etc/sysctl.d/99-tuned.conf")
+    assert studio.ask()["runaway_guard"]["status"] == "fail"
     studio.boot["kernel.sched_rt_runtime_us"] = ("900000", "/etc/sysctl.d/99-tuned.conf")
     assert studio.ask()["runaway_guard"]["status"] == "pass"
 

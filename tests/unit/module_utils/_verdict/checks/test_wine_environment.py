@@ -22,7 +22,8 @@ def test_in_both_places(studio, place, was_running, status, words):
     studio.ada.manager_was_running = was_running
     row = studio.ask()["wine_environment"]
     assert (row["status"], words in row["evidence"]) == (status, True)
-    assert ("grep -rs WINEFSYNC" in row["remedy"]) == (status == "fail")
+    assert ("grep -rs WINEFSYNC /etc ~ada/.*profile" in row["remedy"]) == (status == "fail")
+    assert (row["remedy"] == "Log ada out everywhere and in again, or reboot.") == (status == "pending")
 
 
 def test_where_all_are_lacking_the_playbook_has_not_run(studio):
@@ -60,7 +61,9 @@ def test_without_a_wine_nothing_is_proven(studio):
     studio.wineserver.unlink()
     row = studio.ask(wine_nspa_state="absent")["wine_environment"]
     assert row["status"] == "vacuous"
-    assert "no Wine to read them" in row["evidence"]
+    assert f"no Wine to read them ({studio.root}/usr/lib/wine/wineserver*)" in row["evidence"]
+    evidence = studio.ask(wine_nspa_capabilities=[])["wine_environment"]["evidence"]
+    assert "no Wine to read them (none is named)" in evidence
 
 
 def test_lacking_variables_are_worse_than_a_stand_in(studio):

@@ -32,11 +32,17 @@ def test_no_wineserver_at_all_fails(studio):
     assert row["evidence"].startswith("no wineserver is installed")
 
 
-def test_a_server_that_does_not_start_is_blocked(studio):
+def test_a_server_that_does_not_start_fails(studio):
     studio.holds = WineserverError("it did not start: no such library\x1b[2J")
     row = studio.ask()["wineserver_capability"]
-    assert row["status"] == "blocked"
+    assert row["status"] == "fail"
     assert row["evidence"] == "it did not start: no such library\ufffd[2J"
+
+
+def test_a_machine_that_gives_it_to_no_program_is_blocked(studio):
+    studio.write("/proc/self/status", f"CapEff:\t{(1 << 41) - 1:016x}\nCapBnd:\t{(1 << 41) - 1 - (1 << 23):016x}\n")
+    row = studio.ask()["wineserver_capability"]
+    assert (row["status"], studio.started) == ("blocked", [])
 
 
 @pytest.mark.parametrize("users", [["root"], [], ["ghost"]])
