@@ -95,8 +95,8 @@ def _range(least: int, most: int, why: str) -> Callable[[int], Problems]:
 
 
 def _governor(governor: str) -> Problems:
-    # The kernel's CPUFREQ_NAME_LEN is 16; the same word stands in a file of tmpfiles.d.
-    if governor and not re.fullmatch(r"[A-Za-z0-9_-]{1,15}", governor):
+    # The kernel's CPUFREQ_NAME_LEN is 16; it takes capitals too, but reads back its own small letters.
+    if governor and not re.fullmatch(r"[a-z][a-z0-9_-]{0,14}", governor):
         yield f"is {shown(governor)}: wanted the name of a governor, such as performance, or '' to leave it alone"
 
 

@@ -50,7 +50,7 @@ LOADERS_OWN = ("root", "initrd", "BOOT_IMAGE")
 #: What makes a machine come up as another one: in a rescue shell, some of them for anybody and without a password
 #: (kernel-parameters.txt, kernel-command-line(7), systemd-debug-generator(8), initramfs-tools(7)).
 OTHER_BOOT = re.compile(
-    r"(?:rd_?)?init|[1-5sSb]|single|(?:rd\.)?(?:rescue|emergency|break)|break|recovery|"
+    r"rdinit|init|[1-5sS]|single|(?:rd\.)?(?:rescue|emergency|break)|recovery|"
     r"(?:rd\.)?systemd\.(?:unit|run.*|debug_shell|default_debug_tty|mask|wants|break)"
 )
 
