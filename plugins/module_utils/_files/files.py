@@ -24,7 +24,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import disk, programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Concern, Purpose
@@ -173,7 +173,7 @@ def compare_options(
     items = [] if wanted is None else [_item(options) for options in wanted["files"]]
     change = compare(manifest, role, items, predict=purpose is not Purpose.APPLY)
     if purpose is Purpose.PREDICT:
-        change.doubts = _validate(change, predict=True)
+        change.doubts = _validate(change)
     return change
 
 
@@ -426,10 +426,11 @@ def _identifier(option: str, name: str, path: str, predict: bool) -> Any:
 # -- validators
 
 
-def _validate(change: FilesChange, predict: bool = False) -> List[str]:
+def _validate(change: FilesChange, manifest: Optional[Manifest] = None) -> List[str]:
     """Run the validators of the files that are about to be written, on private copies with the same name.
 
-    Returns warnings: in check mode (`predict`) a validator may belong to a package that is not installed yet.
+    manifest: as for `apply`; None in check mode. Returns warnings: in check mode a validator may belong to a package
+    that is not installed yet.
     Raises HostFileError with what the validator said.
     """
     warnings = []
@@ -442,21 +443,30 @@ def _validate(change: FilesChange, predict: bool = False) -> List[str]:
             raise HostFileError(f"{item.path}: validate '{item.validate}' is not a command line: {error}.") from error
         if shutil.which(command[0], path=programs.environment()["PATH"]) is None:
             text = f"{item.path} was not checked: the program {command[0]} is not on this machine."
-            if not predict:
+            if manifest is not None:
                 raise HostFileError(f"{text} Nothing was changed. Install it first.")
             warnings.append(text)
             continue
-        with writing(f"A private copy of {item.path}"), _private_folder() as name:
-            copy = Path(name) / Path(item.path).name
-            copy.write_bytes(item.after.content)
+        with writing(f"A private copy of {item.path}"), _private_copy(item, manifest) as copy:
             copy.chmod(int((item.after.state or {})["mode"], 8))
             _run_validator([word.replace("%s", str(copy)) for word in command], item.path, str(copy))
     return warnings
 
 
-def _private_folder() -> tempfile.TemporaryDirectory[str]:
-    """Not in the login's TMPDIR, which may be anywhere. Raises OSError."""
-    return tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp")
+@contextlib.contextmanager
+def _private_copy(item: PathChange, manifest: Optional[Manifest]) -> Iterator[Path]:
+    """The new content of a file under its own name. Raises OSError, HostError."""
+    name = Path(item.path).name
+    if manifest is not None:
+        # What a killed run leaves is cleared away with the other records.
+        with manifest.scratch(name, item.after.content) as copy:
+            yield copy
+        return
+    # Check mode leaves the records alone. Not in the login's TMPDIR, which may be anywhere.
+    with tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp") as folder:
+        copy = Path(folder) / name
+        copy.write_bytes(item.after.content)
+        yield copy
 
 
 def _run_validator(command: List[str], path: str, copy: str) -> None:
@@ -482,7 +492,7 @@ def apply(manifest: Manifest, change: FilesChange) -> List[Dict[str, str]]:
     Returns the edits of others that were in the way, as a list of ``{"path", "copy"}``. Raises HostError, which says
     what is in place already if anything is.
     """
-    _validate(change)
+    _validate(change, manifest)
     change.kept = []
     for item in change.changes:
         if item.edited:
