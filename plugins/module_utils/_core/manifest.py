@@ -206,6 +206,21 @@ class Manifest:
         _write(copy, data, self._contents / "edit.new")
         return str(copy)
 
+    @contextlib.contextmanager
+    def scratch(self, name: str, data: bytes) -> Iterator[Path]:
+        """A file of this name with a content, for a moment and for us alone; left by a killed run, it is litter."""
+        self._must_be_writable()
+        path = self._contents / name
+        if name in _blobs(self._kinds):
+            raise ManifestError(f"{path} is the name of a copy of what stood there before: choose another name.")
+        _make_private(self.directory, self._contents)
+        _write(path, data)
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
     def save(self) -> None:
         """Write the manifest in one step; when nothing is owned any more, remove it with all that it referred to.
 

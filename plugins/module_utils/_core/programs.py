@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import tempfile
 from typing import Dict, Mapping, Optional, Sequence
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
@@ -39,8 +38,9 @@ def run(
     :param timeout: seconds after which it is ended.
     :param variables: what its environment has beside ours.
     :param instead: what its environment has instead of ours, beside PATH.
-    :param apart: in a session of its own, with all that it says going into a file (and returned as stdout): it comes
-        to its end also when this process is killed or the connection breaks, and no broken pipe stops it half-way.
+    :param apart: in a session of its own, with all that it says going into a file in memory (and returned as stdout):
+        it comes to its end also when this process is killed or the connection breaks, and no broken pipe stops it
+        half-way.
     :raises ProgramError: when it cannot be started, or does not end in time.
     """
     run_as = _run_apart if apart else _run_along
@@ -73,7 +73,8 @@ def _run_along(
 def _run_apart(
     command: Sequence[str], variables: Dict[str, str], timeout: Optional[float]
 ) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryFile() as said:
+    # Not in a folder, which may be full, or the login's TMPDIR: a file in memory goes with its last process.
+    with os.fdopen(os.memfd_create("said"), "w+b") as said:
         with subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

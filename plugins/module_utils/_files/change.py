@@ -85,17 +85,20 @@ class FilesChange:
         ]
         return [*self.doubts, *edits]
 
-    def check(self, predict: bool = False) -> List[str]:
-        """Ask the validators of the files that are about to be written; returns warnings. Raises HostFileError."""
+    def check(self, manifest: Optional[Manifest] = None) -> List[str]:
+        """Ask the validators of the files that are about to be written; returns warnings. Raises HostFileError.
+
+        manifest: as for `apply`; None in check mode.
+        """
         asked = [item for item in self.changes if item.validate is not None]
-        return [text for item in asked for text in validate.ask(item.path, item.validate or "", item.after, predict)]
+        return [text for item in asked for text in validate.ask(item.path, item.validate or "", item.after, manifest)]
 
     def apply(self, manifest: Manifest) -> None:
         """Bring it about. `manifest` comes from `Manifest.change`, and the comparison was made with it.
 
         Raises HostError, which says what is in place already if anything is.
         """
-        self.check()
+        self.check(manifest)
         self.kept = _keep_edits(manifest, self)
         earlier = {item.path: _recorded(manifest, item.path) for item in self.changes}
         placed: List[str] = []

@@ -60,7 +60,7 @@ def compare_options(
     items = [] if wanted is None else [_item(options) for options in wanted["files"]]
     change = compare(manifest, role, items, predict=purpose is not Purpose.APPLY)
     if purpose is Purpose.PREDICT:
-        change.doubts = change.check(predict=True)
+        change.doubts = change.check()
     return change
 
 

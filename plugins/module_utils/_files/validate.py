@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import shutil
 import tempfile
 from pathlib import Path
-from typing import List
+from typing import Iterator, List, Optional
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.look import HostFileError, Seen
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.write import writing
 
@@ -18,11 +20,12 @@ TIMEOUT = 120
 """Seconds that a validator may take."""
 
 
-def ask(path: str, validate: str, new: Seen, predict: bool) -> List[str]:
+def ask(path: str, validate: str, new: Seen, manifest: Optional[Manifest] = None) -> List[str]:
     """Let a validator look at a private copy of what a path is to hold; the copy has the same name and mode.
 
-    `validate` is a command line with %s for the file. Returns warnings: in check mode (`predict`) the validator may
-    belong to a package that is not installed yet. Raises HostFileError with what the validator said.
+    `validate` is a command line with %s for the file; `manifest` as for an apply, None in check mode. Returns warnings:
+    in check mode the validator may belong to a package that is not installed yet. Raises HostFileError with what the
+    validator said.
     """
     try:
         command = shlex.split(validate)
@@ -30,17 +33,28 @@ def ask(path: str, validate: str, new: Seen, predict: bool) -> List[str]:
         raise HostFileError(f"{path}: validate '{validate}' is not a command line: {error}.") from error
     if shutil.which(command[0], path=programs.environment()["PATH"]) is None:
         text = f"{path} was not checked: the program {command[0]} is not on this machine."
-        if not predict:
+        if manifest is not None:
             raise HostFileError(f"{text} Nothing was changed. Install it first.")
         return [text]
-    # Not in the login's TMPDIR, which may be anywhere.
-    folder = tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp")
-    with writing(f"A private copy of {path}"), folder as name:
-        copy = Path(name) / Path(path).name
-        copy.write_bytes(new.content)
+    with writing(f"A private copy of {path}"), _private_copy(Path(path).name, new.content, manifest) as copy:
         copy.chmod(int((new.state or {})["mode"], 8))
         _run([word.replace("%s", str(copy)) for word in command], path, str(copy))
     return []
+
+
+@contextlib.contextmanager
+def _private_copy(name: str, content: bytes, manifest: Optional[Manifest]) -> Iterator[Path]:
+    """The new content of a file under its own name. Raises OSError, HostError."""
+    if manifest is not None:
+        # What a killed run leaves is cleared away with the other records.
+        with manifest.scratch(name, content) as copy:
+            yield copy
+        return
+    # Check mode leaves the records alone. Not in the login's TMPDIR, which may be anywhere.
+    with tempfile.TemporaryDirectory(prefix="nspa-proaudio-", dir="/tmp") as folder:
+        copy = Path(folder) / name
+        copy.write_bytes(content)
+        yield copy
 
 
 def _run(command: List[str], path: str, copy: str) -> None:

@@ -808,10 +808,24 @@ def test_to_judge_starts_no_validator(host: Host, tmp_path: Path) -> None:
 def test_the_login_decides_nothing_about_a_validators_copy(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "mine").mkdir()
-    script = put(tmp_path / "check.sh", '#!/bin/sh\ncase "$1" in /tmp/nspa-proaudio-*) ;; *) exit 1 ;; esac\n', 0o755)
     host = Host(tmp_path, {"TMPDIR": str(tmp_path / "mine")})
-    done = host.run("host_files", role="a", files=[entry(tmp_path / "etc/x", "x\n", validate=f"{script} %s")])
-    assert done.code == 0, done.message
+    text = '#!/bin/sh\ncase "$1" in /tmp/nspa-proaudio-*|{records}/*) ;; *) exit 1 ;; esac\n'
+    script = put(tmp_path / "check.sh", text.format(records=host.manifest.parent), 0o755)
+    for check in (True, False):
+        file = entry(tmp_path / "etc/x", "x\n", validate=f"{script} %s")
+        done = host.run("host_files", check=check, role="a", files=[file])
+        assert done.code == 0, done.message
+
+
+def test_a_run_that_is_killed_in_a_validator_leaves_nothing(host: Host, tmp_path: Path) -> None:
+    script = put(tmp_path / "check.sh", f"#!/bin/sh\necho $1 > {tmp_path}/seen\nkill -9 $PPID\n", 0o755)
+    with pytest.raises(IndexError):
+        host.run("host_files", role="a", files=[entry(tmp_path / "etc/x", "x\n", validate=f"{script} %s")])
+    copy = Path((tmp_path / "seen").read_text().strip())
+    assert host.run("host_files", role="a", state="absent").code == 0
+    assert not copy.exists()
+    assert not copy.parent.exists()
+    assert not host.manifest.parent.exists()
 
 
 def test_two_runs_at_once_do_not_lose_entries(host: Host, tmp_path: Path) -> None:
