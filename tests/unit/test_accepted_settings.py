@@ -223,7 +223,7 @@ LIMITS: List[Dict[str, Any]] = [
         "rt_limits_rtprio": 88,
         "rt_limits_memlock": _setting_rules.MEMLOCK_LEAST,
         "rt_limits_nice": 0,
-        "rt_limits_nofile": 1024,
+        "rt_limits_nofile": _setting_rules.NOFILE_LEAST,
     },
     {"rt_limits_rtprio": 98, "rt_limits_memlock": str(_setting_rules.MEMLOCK_MOST), "rt_limits_nice": -1},
     {"rt_limits_rtprio": "90", "rt_limits_memlock": "8388608", "rt_limits_nice": "-11", "rt_limits_nofile": "4096"},
