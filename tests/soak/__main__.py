@@ -12,7 +12,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "collections")]
 
-from soak import tracer  # noqa: E402
+from soak import machine  # noqa: E402
 from soak.run import Plan, soak  # noqa: E402
 from soak.scenes import SCENES  # noqa: E402
 
@@ -28,11 +28,11 @@ def main() -> int:
     parser.add_argument("--round", type=int, default=None, metavar="N", help="only this one of them")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="machines side by side (%(default)s)")
     parser.add_argument("--scenes", nargs="+", choices=sorted(SCENES), default=list(SCENES), help="only these")
-    parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where machines are made (%(default)s)")
+    parser.add_argument("--folder", type=Path, default=machine.PLACE, help="where machines are made (%(default)s)")
     parser.add_argument("--keep", action="store_true", help="keep the machines on which something was found")
     parser.add_argument("--verbose", action="store_true", help="tell each round")
     options = parser.parse_args()
-    reason = tracer.unavailable()
+    reason = machine.unavailable()
     if reason:
         print(f"soak: nothing can be disturbed on this machine: {reason}", file=sys.stderr)
         return 2

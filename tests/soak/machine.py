@@ -10,6 +10,7 @@ files it has a stand-in for grub-probe, which needs disks, and files for what th
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -21,8 +22,11 @@ from typing import Any, Dict, List, Mapping, Optional
 from support.debian import Debian
 from support.host import LAUNCHER, Host, tree
 
+from soak import tracer
 from soak.tracer import Aim, Run
 
+PLACE = Path("/dev/shm")
+"""Where machines are made: in memory, since they write to the disk all the time. Not below a folder of `FOLDERS`."""
 USERS = ("ada", "bela", "clara")
 KERNEL, MODULES, STOCK = "9.9-soak", "soak-modules", "6.1-stock"
 DEVICE = "/dev/soak-root"
@@ -74,7 +78,7 @@ _WINE_GOES = 'if [ "$1" = purge ]; then rm -rf /var/lib/soak-wine; fi'
 
 #: What is nobody's loss, nor a leftover: caches, logs, locks and backups of dpkg, apt and shadow.
 _NOT_OURS = re.compile(
-    r"var/(cache|log|lib/apt)($|/)|var/lib/dpkg/(status-old|available|lock|lock-frontend|triggers/.*|cmethopt"
+    r"var/(cache|log|lib/apt)($|/)|var/lib/dpkg/(tmp\.ci|status-old|available|lock|lock-frontend|triggers/.*|cmethopt"
     r"|alternatives|status|updates|info/format|info/triggers)$"
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)(-|\+|\.lock|\.[0-9]+)$|etc/\.pwd\.lock$"
     r"|boot/grub/grubenv$|opt/(archive|python)$"
@@ -83,8 +87,13 @@ _NOT_OURS = re.compile(
 _WRITTEN_ANEW = re.compile(r"etc/(group|gshadow)$|boot/grub/grub\.cfg$")
 
 
-class Answer(Exception):
-    """A module did not answer as a module does."""
+def unavailable() -> str:
+    """Why there cannot be such a machine here, on which programs are disturbed; empty if there can."""
+    programs = ("apt-get", "dpkg-deb", "groupadd", "gpasswd", "grub-mkconfig", "nsenter", "unshare")
+    lacking = [name for name in programs if not shutil.which(name, path=_ENVIRONMENT["PATH"])]
+    if lacking:
+        return f"{', '.join(lacking)}: not on this machine (testbed/packages.txt)"
+    return tracer.unavailable() or ("" if os.access(PLACE, os.W_OK) else f"{PLACE} is not there")
 
 
 class Machine:
@@ -243,11 +252,12 @@ class Machine:
 
     def start(self, module: str, arguments: Mapping[str, Any], aim: Optional[Aim] = None) -> Run:
         """Start a module, as Ansible does on a managed host."""
-        import json
-
         # The virtual environment's interpreter is a link out of our root, and the managed host's own is wanted.
         command = [os.path.realpath(sys.executable), "-B", "-c", LAUNCHER, module, MANIFEST, json.dumps(arguments)]
-        return Run(self._inside(*command), _ENVIRONMENT, [*FOLDERS, str(self.folder)], aim)
+        # A descriptor's file has its name outside. What is written to a file of the kernel is not met: opening it
+        # empties only the stand-in.
+        outside = [f"{self.root}{name}" for name in FOLDERS if not name.startswith(("/proc", "/sys"))]
+        return Run(self._inside(*command), _ENVIRONMENT, [*FOLDERS, *outside, f"{self.folder}/upper"], aim)
 
     # -- what is there
 

@@ -167,4 +167,5 @@ def _converges(container: Container, chance: random.Random, output: Path, start:
     for name in sorted({*start, *now}):
         if start.get(name) != now.get(name):
             kind = LEFTOVER if name not in start else LOSS
-            raise Trouble(kind, f"{name} was {start.get(name)} and is {now.get(name)}")
+            more = [other for other in {*start, *now} if start.get(other) != now.get(other)]
+            raise Trouble(kind, f"{name} was {start.get(name)} and is {now.get(name)}; differing: {sorted(more)}")

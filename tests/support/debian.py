@@ -9,6 +9,7 @@ import hashlib
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set
 
@@ -196,10 +197,22 @@ class Debian:
 
     def kill(self) -> None:
         """Every process that works on this host dies at once: the module, apt, dpkg and what they started."""
+        for process in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def wait(self) -> None:
+        """Return when nobody works on this host any more."""
+        while self._processes():
+            time.sleep(0.05)
+
+    def _processes(self) -> List[int]:
+        found = []
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 if f"DPKG_ROOT={self.root}\0".encode() in (process / "environ").read_bytes():
-                    os.kill(int(process.name), signal.SIGKILL)
+                    found.append(int(process.name))
+        return found
 
     def called(self) -> List[str]:
         """The commands that the last run of the module used."""

@@ -28,8 +28,8 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import (
     Step,
 )
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc, programs
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.disk import sync_directory
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
 
 CONFIG = "boot/grub/grub.cfg"

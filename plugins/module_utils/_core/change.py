@@ -89,7 +89,9 @@ def carry_out(module: Any, concern: Concern) -> None:
         purpose = Purpose.PREDICT if module.check_mode else Purpose.APPLY
         change = concern.compare(manifest, role, wanted, purpose)
         changed = change.changed
-        if not module.check_mode and (changed or want.differs(manifest, concern.name, arguments)):
+        # Also where only a run that was killed left something of its records, or what it had wanted.
+        due = changed or want.differs(manifest, concern.name, arguments) or manifest.litter()
+        if due and not module.check_mode:
             with Manifest.change() as manifest:
                 if changed:
                     change = concern.compare(manifest, role, wanted, purpose)

@@ -40,3 +40,8 @@ def realtime(root: Path = Path("/"), version: Optional[str] = None) -> Realtime:
 def command_line(root: Path = Path("/")) -> str:
     """The command line of the running kernel, without the loader's BOOT_IMAGE (proc(5), /proc/cmdline)."""
     return re.sub(r"^BOOT_IMAGE=\S+\s*", "", (read("/proc/cmdline", root) or "").strip())
+
+
+def is_nspa(release: str) -> bool:
+    """Whether a kernel's release is that of a Linux-NSPA, such as ``6.19.11-rt1-1-nspa``: its packages end so."""
+    return re.search(r"-nspa\b", release) is not None

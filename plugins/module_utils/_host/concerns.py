@@ -30,15 +30,18 @@ def standing(manifest: Manifest, absent: Iterable[str] = ()) -> Dict[str, Dict[s
     """What is as it was wanted last: for each such want, by its digest, the ``result`` and ``warnings`` of its module.
 
     absent: roles of which nothing is wanted; the digests of that are among those returned where nothing is left.
-    A want that cannot be judged is left out: its module will say why.
+    A want that cannot be judged is left out: its module will say why. What a run that was killed left of its records,
+    or of what it had wanted, is for the modules to clear away, too.
     """
-    found = {}
+    found: Dict[str, Dict[str, Any]] = {}
+    if manifest.litter():
+        return found
     for digest, concern, arguments in _questions(manifest, absent):
         try:
             change = concern.compare(manifest, arguments["role"], concern.wanted(arguments), Purpose.JUDGE)
         except HostError:
             continue
-        if not change.changed:
+        if not change.changed and not want.differs(manifest, concern.name, arguments):
             found[digest] = {"result": change.result(), "warnings": change.warnings}
     return found
 

@@ -14,6 +14,7 @@ import re
 import subprocess
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
@@ -47,6 +48,7 @@ class Accounts:
     run: Run = programs.run
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+    gshadow: Path = Path("/etc/gshadow")
 
     def members(self, group: str) -> Optional[List[str]]:
         """Return who is listed in a group, an account or not; None where there is no such group."""
@@ -54,6 +56,18 @@ class Accounts:
             return list(grp.getgrnam(group).gr_mem)
         except KeyError:
             return None
+
+    def shadow(self, group: str) -> Optional[List[str]]:
+        """Return who is listed in a group's row of gshadow(5); None where there is none, or it is not for our eyes.
+
+        shadow's programs replace two files one after the other, and one of them may have been killed in between.
+        """
+        try:
+            lines = self.gshadow.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return None
+        rows = [line.split(":") for line in lines if line.startswith(f"{group}:")]
+        return [user for user in rows[0][-1].split(",") if user] if rows else None
 
     def number(self, group: str) -> Optional[int]:
         """Return the gid of a group."""
@@ -103,6 +117,7 @@ class GroupChange:
     before: Dict[str, List[str]] = field(default_factory=dict)  #: members by group; no key where a group is missing
     create: bool = False
     remove: List[str] = field(default_factory=list)
+    remains: List[str] = field(default_factory=list)  #: groups of which only the row in gshadow is left
     join: List[str] = field(default_factory=list)
     leave: List[Tuple[str, str]] = field(default_factory=list)  #: (group, user)
     forget: List[Tuple[str, str]] = field(default_factory=list)  #: entries of the manifest, (kind, key)
@@ -111,7 +126,7 @@ class GroupChange:
     @property
     def changed(self) -> bool:
         """Whether the machine differs from what is wanted, or the manifest has entries that are done with."""
-        return bool(self.create or self.remove or self.join or self.leave or self.forget)
+        return bool(self.create or self.remove or self.remains or self.join or self.leave or self.forget)
 
     def after(self) -> Dict[str, List[str]]:
         """Return the members by group as they are after `apply`."""
@@ -139,7 +154,10 @@ class GroupChange:
             self.accounts.change("gpasswd", f"--add={user}", "--", self.group)
         for group, user in self.leave:
             self.accounts.change("gpasswd", f"--delete={user}", "--", group)
-        for group in self.remove:
+        for group in self.remains:
+            # No program removes such a row alone.
+            self.accounts.change("groupadd", "--system", "--", group)
+        for group in [*self.remains, *self.remove]:
             self.accounts.change("groupdel", "--", group)
         for kind, key in self.forget:
             manifest.forget(kind, key)
@@ -186,19 +204,22 @@ def compare(
             change.before[name] = members
     if wanted is not None:
         change.create = change.group not in change.before
-        change.join = [user for user in users if not _is_in(change, user)]
+        halves = [user for user in users if f"{change.group}/{user}" in ours and _is_half(change, change.group, user)]
+        change.join = [user for user in users if user in halves or not _is_in(change, user)]
         _check_owners(manifest, change)
     for key, (name, user) in ours.items():
         if name == change.group and user in users:
             continue
         change.forget.append((MEMBERS, key))
-        if user in change.before.get(name, []):
+        if user in change.before.get(name, []) or (name in change.before and _is_half(change, name, user)):
             change.leave.append((name, user))
     for name in made:
         if name == change.group:
             continue
         change.forget.append((GROUPS, name))
         if name not in change.before:
+            if change.accounts.shadow(name) is not None:
+                change.remains.append(name)
             continue
         others = [user for user in change.before[name] if (name, user) not in change.leave]
         if others:
@@ -217,6 +238,12 @@ def _is_in(change: GroupChange, user: str) -> bool:
     if user in change.before.get(change.group, []):
         return True
     return change.accounts.primary(user) == change.accounts.number(change.group)
+
+
+def _is_half(change: GroupChange, group: str, user: str) -> bool:
+    """Whether only one of the two files has a user in a group."""
+    shadow = change.accounts.shadow(group)
+    return shadow is not None and (user in shadow) != (user in change.before.get(group, []))
 
 
 def _check_names(group: str, users: List[str], accounts: Accounts) -> None:

@@ -42,8 +42,8 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._packages.owners imp
 KIND = "packages"
 FIRST = "packages_before"
 """Kind of the entries that hold, for each role, the names of all packages before its first transaction."""
-ROUNDS = 3
-"""Transactions after which there must be nothing more to do: what was half removed goes in one, its settings in two."""
+ROUNDS = 2
+"""Transactions after which there must be nothing more to do; what the first one leaves, another one may finish."""
 OPTIONS: Dict[str, Any] = {
     "names": {"type": "list", "elements": "str", "default": []},
     "files": {

@@ -106,7 +106,7 @@ def kernel_facts() -> Dict[str, Any]:
         "release": name.release,
         "machine": name.machine,
         "realtime": proc.realtime().active,
-        "nspa": re.search(r"-nspa\b", name.release) is not None,
+        "nspa": proc.is_nspa(name.release),
         "seccomp_filter": re.search(r"^Seccomp:\s*2$", _read("/proc/self/status"), re.MULTILINE) is not None,
     }
 

@@ -132,7 +132,7 @@ class Machine:
     @property
     def is_nspa(self) -> bool:
         """Whether the running kernel is Linux-NSPA, by its release."""
-        return re.search(r"-nspa\b", self.release) is not None
+        return proc.is_nspa(self.release)
 
     def identity(self) -> Dict[str, str]:
         """Who it is, for the head of the report."""

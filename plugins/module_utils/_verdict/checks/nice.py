@@ -22,4 +22,12 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     return limits.ask(machine, settings, limit)
 
 
-CHECK = Check("nice", "Nice value of sessions", _ask, (*people.SETTINGS, "rt_limits_nice"), role="rt_limits", bare=True)
+CHECK = Check(
+    "nice",
+    "Nice value of sessions",
+    _ask,
+    (*people.SETTINGS, "rt_limits_nice"),
+    role="rt_limits",
+    bare=True,
+    broken=True,
+)

@@ -21,4 +21,6 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     return limits.ask(machine, settings, limit)
 
 
-CHECK = Check("nofile", "Open files of sessions", _ask, (*people.SETTINGS, "rt_limits_nofile"), role="rt_limits")
+CHECK = Check(
+    "nofile", "Open files of sessions", _ask, (*people.SETTINGS, "rt_limits_nofile"), role="rt_limits", broken=True
+)

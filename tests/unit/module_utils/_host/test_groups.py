@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ class Database(groups.Accounts):
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(run=self.program, clock=lambda: self.time, sleep=self.pass_time)
+        super().__init__(run=self.program, clock=lambda: self.time, sleep=self.pass_time, gshadow=folder / "no-gshadow")
         self.manifest = str(folder / "state/nspa-proaudio/manifest.json")
         self.groups: Dict[str, List[str]] = {"audio": ["ada"], "ada": [], "grace": []}
         self.numbers: Dict[str, int] = {}
@@ -367,6 +368,45 @@ def test_the_module_predicts_what_it_then_does_and_puts_the_files_back(real: Rea
     assert not real.host.manifest.parent.exists()
 
 
+# shadow's programs replace /etc/group and /etc/gshadow one after the other.
+between_the_two = pytest.mark.parametrize("late", ["group", "gshadow"])
+
+
+@needs_root
+@between_the_two
+def test_a_user_who_joined_in_one_of_the_two_files_joins_in_the_other(real: Real, late: str) -> None:
+    real.module(["ada"])
+    made = real.state()
+    (real.etc / late).write_text(re.sub(r"(?m)^(realtime:.*)ada$", r"\1", made[late]))
+    assert real.module(["ada"]).code == 0
+    assert real.state() == made
+    assert not real.module(["ada"]).changed
+
+
+@needs_root
+@between_the_two
+@pytest.mark.parametrize("group", ["audio", "realtime"])
+def test_what_is_gone_from_one_of_the_two_files_goes_from_the_other(real: Real, group: str, late: str) -> None:
+    start = real.state()
+    real.module(["grace"], group)
+    early = "gshadow" if late == "group" else "group"
+    (real.etc / early).write_text(start[early])
+    assert real.module(None, group).code == 0
+    assert real.state() == start
+    assert not real.host.manifest.parent.exists()
+    assert not real.module(None, group).changed
+
+
+@needs_root
+def test_users_whom_others_put_into_one_of_the_two_files_are_theirs(real: Real) -> None:
+    group = real.etc / "group"
+    group.write_text(group.read_text().replace("audio:x:29:ada", "audio:x:29:ada,grace"))
+    start = real.state()
+    assert not real.module(["ada", "grace"], "audio").changed
+    real.module(None, "audio")
+    assert real.state() == start
+
+
 @needs_root
 def test_the_account_of_a_member_may_be_gone(real: Real) -> None:
     real.module(["ada", "grace"])
@@ -393,7 +433,7 @@ def test_a_group_that_became_a_users_own_stays(real: Real) -> None:
 
 
 @needs_root
-@pytest.mark.parametrize("name", ["-r", "../x", "a\0b", "a b", "a:b"])
+@pytest.mark.parametrize("name", ["-r", "../x", "a b", "a:b", "a\x1bb"])
 def test_bad_names_do_not_reach_the_programs(real: Real, name: str) -> None:
     start = real.state()
     for group, members in ((name, ["ada"]), ("audio", [name])):

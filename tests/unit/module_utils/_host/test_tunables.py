@@ -364,7 +364,8 @@ for wanted in (ours, None):
 )
 def test_the_running_kernel_is_set_and_read_back(tmp_path: Path, value: str, now: str, said: str) -> None:
     # In a network namespace of its own, whose sysctls start anew and end with it.
-    (tmp_path / "proc").symlink_to("/proc")
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/sys").symlink_to("/proc/sys")
     done = subprocess.run(
         ["unshare", "--net", sys.executable, "-c", REAL, str(tmp_path), value],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},

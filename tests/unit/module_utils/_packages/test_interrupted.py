@@ -50,6 +50,7 @@ def absent_ends(debian: Debian, start: Any) -> Run:
     """One run of absent puts all back: packages, marks, and dpkg's own records."""
     done = debian.run(state="absent")
     assert done.code == 0, done.result
+    debian.wait()
     assert debian.state() == start
     assert not list((debian.root / "var/lib/dpkg/updates").glob("[0-9]*"))
     assert not debian.host.manifest.parent.exists()
@@ -221,13 +222,30 @@ def test_two_runs_at_once_wait_for_each_other(debian: Debian) -> None:
     assert debian.state() == start
 
 
+def test_an_upgrade_of_ours_by_others_is_killed(debian: Debian) -> None:
+    start = debian.state()
+    publish(debian, "prerm", "never", "true")
+    debian.run(names=["kernel"])
+    marker = debian.folder / "upgrade"
+    scripts = {"preinst": ONCE.format(word="upgrade", marker=marker, what="sleep 60")}
+    debian.publish("modules", "2.0", Depends="aaa-base", scripts=scripts)
+    cut_short(debian, marker, "dist-upgrade")
+    assert debian.installed()["modules"] == "1.0 iHR"
+    predicted = debian.run(check=True, names=["kernel"])
+    assert predicted.changed
+    done = debian.run(names=["kernel"])
+    assert done.code == 0, done.result
+    assert debian.installed()["modules"] == "2.0 ii"
+    assert debian.automatic() - start["automatic"] == {"modules", "aaa-base"}
+    assert debian.stands(names=["kernel"])
+    absent_ends(debian, start)
+
+
 # -- what others left unfinished
 
 
-def interrupt_somebody_else(debian: Debian) -> None:
-    """An installation at the keyboard is cut short."""
-    marker = debian.folder / "marker"
-    debian.publish("editor", scripts={"postinst": ONCE.format(word="configure", marker=marker, what="sleep 60")})
+def cut_short(debian: Debian, marker: Path, *arguments: str) -> None:
+    """Somebody at the keyboard runs apt, and all is killed when the mark is there."""
     debian.apt("update")
 
     def wait() -> None:
@@ -238,8 +256,14 @@ def interrupt_somebody_else(debian: Debian) -> None:
     killer = threading.Thread(target=wait)
     killer.start()
     with pytest.raises(AssertionError):
-        debian.apt("install", "editor")
+        debian.apt(*arguments)
     killer.join()
+
+
+def interrupt_somebody_else(debian: Debian) -> None:
+    marker = debian.folder / "marker"
+    debian.publish("editor", scripts={"postinst": ONCE.format(word="configure", marker=marker, what="sleep 60")})
+    cut_short(debian, marker, "install", "editor")
     assert list((debian.root / "var/lib/dpkg/updates").glob("[0-9]*")), "dpkg was not interrupted"
 
 
@@ -279,6 +303,16 @@ def test_a_package_that_nothing_completes_is_named(debian: Debian) -> None:
     refused = debian.run(state="absent")
     assert "kmod did not go completely although the package manager reported no error" in refused.message
     assert "kmod" in owned(debian)
+
+
+def test_what_one_transaction_leaves_another_one_finishes(debian: Debian) -> None:
+    first = debian.folder / "first"
+    skip = f'case " $* " in *" -y "*) test -e {first} || {{ touch {first}; exit 0; }};; esac'
+    (debian.folder / "spies/apt-get").write_text(f'#!/bin/sh\n{skip}\nexec /usr/bin/apt-get "$@"\n')
+    assert debian.run(names=["kmod"]).result["installed"] == {"kmod": "3.0"}
+    first.unlink()
+    assert debian.run(state="absent").result["removed"] == ["kmod"]
+    assert not debian.host.manifest.parent.exists()
 
 
 def owned(debian: Debian) -> Any:

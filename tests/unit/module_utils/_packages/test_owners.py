@@ -41,6 +41,7 @@ class Model:
         self.archive = archive
         self.there: Set[str] = set()
         self.auto: Set[str] = set()
+        self.torn: Set[str] = set()
         self.stop_after: Optional[int] = None
 
     def closure(self, names: Iterable[str]) -> Set[str]:
@@ -62,7 +63,10 @@ class Model:
         return Asked(text)
 
     def installed(self) -> Dict[str, Package]:
-        return self._packages(self.there, configured=True)
+        return {
+            name: package._replace(configured=name not in self.torn, torn=name in self.torn)
+            for name, package in self._packages(self.there, configured=True).items()
+        }
 
     def automatic(self) -> Set[str]:
         return set(self.auto)
@@ -108,12 +112,15 @@ class Model:
         # As apt does: the marks first, then one package after the other, each before what it depends on goes.
         self.auto |= set(outcome.installed)
         self.auto -= {*outcome.removed, *[item.name for item in transaction.install]}
-        steps = [(name, self.there.add) for name in sorted(outcome.installed, reverse=True)]
-        steps += [(name, self.there.discard) for name in sorted(outcome.removed)]
-        for number, (name, step) in enumerate(steps):
+        coming = sorted({*outcome.installed, *(self.torn & {item.name for item in transaction.install})}, reverse=True)
+        for number, name in enumerate([*coming, *sorted(outcome.removed)]):
+            self.there.add(name)
+            self.torn.add(name)
             if number == self.stop_after:
                 raise PackageError("stopped half-way")
-            step(name)
+            self.torn.discard(name)
+            if name in outcome.removed:
+                self.there.discard(name)
 
     def mark(self, names: Sequence[str], automatic: bool) -> None:
         self.auto = self.auto | set(names) if automatic else self.auto - set(names)
@@ -128,7 +135,8 @@ class Model:
         return False
 
     def finish(self, going: Sequence[str] = ()) -> None:
-        raise NotImplementedError
+        self.there -= set(going)
+        self.torn -= set(going)
 
     def _packages(self, names: Iterable[str], configured: bool) -> Dict[str, Package]:
         return {
@@ -175,6 +183,7 @@ def test_in_the_end_the_host_has_what_it_had_and_what_its_user_asked_for(
     path = str(tmp_path_factory.mktemp("owners") / "state" / "manifest.json")
     asked: Dict[str, List[str]] = {}
     users: Set[str] = set()
+    ever: Set[str] = set()
     for who, names, stop in history:
         if who == "user":
             # Asking for what is there by name already leaves no trace that anybody could read.
@@ -186,19 +195,20 @@ def test_in_the_end_the_host_has_what_it_had_and_what_its_user_asked_for(
         run(host, path, who, names)
         asked[who] = names
         for role, wanted in asked.items():
-            assert host.closure(wanted) <= host.there
+            assert host.closure(wanted) <= host.there - host.torn
             assert not set(wanted) & host.auto
             assert role == who or not changed(host, path, role, wanted), f"{who} disturbed {role}"
         assert not changed(host, path, who, names)
         assert there <= host.there
-        by_name = users.union(*asked.values())
-        assert host.there <= there | host.closure(by_name), "something is left that nobody needs"
-        assert host.there - there - by_name <= host.auto, "a dependency would never be taken away"
+        ever |= set(names)
+        assert host.there <= there | host.closure(users.union(*asked.values())), "something is left that nobody needs"
+        assert host.there - there - users - ever <= host.auto, "a dependency would never be taken away"
     for place, role in enumerate(ROLES):
         if place < len(stops):
             stopped(host, path, role, None, stops[place])
         run(host, path, role, None)
     assert host.there == there | host.closure(users)
+    assert not host.torn
     assert host.auto & there == auto - users
     assert not Path(path).exists()
 

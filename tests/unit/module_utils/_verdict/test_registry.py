@@ -58,7 +58,7 @@ def test_titles_are_short_and_differ():
 
 
 def test_a_check_asks_for_settings_and_roles_that_exist():
-    known = {name for options in _settings.specs().values() for name in options}
+    known = {name for options in _settings.SPECS.values() for name in options}
     for check in registry.CHECKS:
         assert known.issuperset(check.settings), check.id
         assert check.role in ("", *_settings.ROLES), check.id
@@ -159,6 +159,8 @@ def test_what_must_fail_on_a_broken_machine_does_and_nothing_else(studio):
     studio.attributes.clear()  # setcap -r
     studio.limit("Max realtime priority", ("10", "10"), "95")
     studio.limit("Max locked memory", ("65536", "65536"), "unlimited")
+    studio.limit("Max nice priority", ("20", "20"), "40")
+    studio.limit("Max open files", ("1024", "4096"), "1048576")
     del studio.ada.login.environment["WINEFSYNC"]
     studio.write("/proc/sys/vm/swappiness", "60")
     studio.slice_ms = 100.0

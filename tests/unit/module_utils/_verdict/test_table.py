@@ -43,8 +43,20 @@ def test_a_row_starts_with_status_title_and_evidence():
 @pytest.mark.parametrize("title", ["Kernel", "Real-time priority of sessions"])
 def test_no_line_is_wider_than_asked(width, title):
     remedy = "Find what forbids it: grep -rsE 'RestrictRealtime|NoNewPrivileges|SystemCallFilter' /etc/systemd"
-    lines = table.table(report("fail", title=title, evidence=LONG, remedy=remedy), width).splitlines()
-    assert max(map(len, lines)) <= width
+    for statuses in (("fail", "blocked", "pending", "vacuous", "pass"), ("vacuous",)):
+        text = table.table(report(*statuses, title=title, evidence=LONG, remedy=remedy), width)
+        assert max(map(len, text.splitlines())) <= width
+
+
+def test_where_there_is_no_room_beside_the_title_evidence_stands_below_it():
+    title = "Real-time priority of sessions"
+    row = f"  pass     {title}"
+    indent = len(row) + 2
+    beside = table.table(report("pass", title=title, evidence=LONG), indent + 30).splitlines()
+    assert f"{row}  Wine could use fsync:" in beside
+    below = table.table(report("pass", title=title, evidence=LONG), indent + 29).splitlines()
+    assert row in below
+    assert "    Wine could use fsync: futex_waitv supported; half of the wakes" in below
 
 
 def test_a_wider_table_has_fewer_lines():

@@ -148,5 +148,6 @@ def test_a_machine_without_user_managers_is_told_what_to_install(studio):
     studio.remove("/usr/lib/x86_64-linux-gnu/security/pam_systemd.so")
     studio.ada.desktop.problem = "there is no user manager"
     row = studio.ask()["rtprio"]
+    assert row["status"] == "fail"
     assert "no user manager" in row["evidence"]
     assert "Install libpam-systemd" in row["remedy"]
