@@ -42,7 +42,7 @@ _SHELLS = re.compile(
     r"POSIXLY_CORRECT|GLOBIGNORE|FIGNORE|FCEDIT|IGNOREEOF|INPUTRC|CHILD_MAX|EXECIGNORE|TIMEFORMAT|TIMEFMT|COLUMNS|LINES|"
     r"KEYBOARD_HACK|KEYTIMEOUT|LISTMAX|NULLCMD|READNULLCMD|PSVAR|TMPPREFIX|TRY_BLOCK_.*|WATCH|WORDCHARS|"
     r"argv|status|pipestatus|path|cdpath|fpath|manpath|mailpath|module_path|fignore|psvar|watch|prompt|histchars|signals|"
-    r"zsh_.*|options|parameters|modules|commands|aliases|[gs]aliases|dis_.*|builtins|functions|functions_source|"
+    r"zsh_.*|zle_.*|epochtime|options|parameters|modules|commands|aliases|[gs]aliases|dis_.*|builtins|functions|functions_source|"
     r"func.*|history|historywords|dirstack|nameddirs|userdirs|usergroups|reswords|patchars|job(?:dirs|states|texts)|"
     r"terminfo|termcap|widgets|keymaps"
 )

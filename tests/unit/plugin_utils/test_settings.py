@@ -13,6 +13,10 @@ from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
 GOOD = {"src": "/srv/linux.deb", "sha256": "0" * 64}
 
 
+def capability(path, text="cap_sys_nice+ep"):
+    return {"wine_nspa_capabilities": [{"path": path, "capabilities": text}]}
+
+
 def problems(**variables):
     return _settings.problems(variables, _settings.effective(variables, lambda value: value))
 
@@ -44,7 +48,45 @@ def test_the_defaults_are_fine():
             {"linux_nspa_source": "packages", "linux_nspa_packages": [dict(GOOD, sha512="1")]},
             ["linux_nspa_packages", "sha512"],
         ),
+        ({"boot_params_parameters": ["init=/bin/sh"]}, ["'init=/bin/sh'", "lets anybody in", "boot menu"]),
+        ({"boot_params_parameters": ["systemd.debug-shell"]}, ["'systemd.debug-shell'", "lets anybody in"]),
+        ({"boot_params_parameters": ["single"]}, ["'single'", "something else"]),
+        ({"boot_params_parameters": ["preempt=full", "preempt=none"]}, ["contradicts", "Keep one of them"]),
+        ({"boot_params_parameters": ["a=" + "b" * 1023]}, ["1025 characters", "no more than 1024", "leave some out"]),
+        ({"rt_limits_group": "a#b"}, ["rt_limits_group is 'a#b'", "without '#'"]),
+        ({"rt_limits_group": "-G"}, ["rt_limits_group", "'-G' is no name"]),
+        ({"rt_limits_group": "a" * 256}, ["rt_limits_group", "up to 255"]),
+        (
+            {"rt_limits_group": "sudo", "rt_limits_users": ["ada"]},
+            ["rt_limits_group is sudo", "become root", "realtime"],
+        ),
+        ({"rt_limits_users": ["ada lovelace"]}, ["rt_limits_users", "'ada lovelace'"]),
+        ({"rt_limits_memlock": 8}, ["rt_limits_memlock is 8 kB", "at least 8192", "8388608 for 8 GB"]),
+        ({"rt_limits_nice": 5}, ["rt_limits_nice is 5", "-20 to 0"]),
+        ({"rt_limits_nofile": 1073741816}, ["rt_limits_nofile is 1073741816", "1024 to 1048576"]),
+        ({"sched_tuning_governor": "Performance"}, ["sched_tuning_governor is 'Performance'", "performance"]),
+        ({"wine_nspa_packages": ["wine-"]}, ["wine_nspa_packages has 'wine-'", "name of a package"]),
+        ({"wine_nspa_packages": [{"wine": "10"}]}, ["wine_nspa_packages (number 1 of its list)", "wanted a text"]),
+        ({"linux_nspa_distro_packages": "a b"}, ["linux_nspa_distro_packages has 'a b'"]),
+        ({"linux_nspa_packages": [dict(GOOD, src="linux.deb")]}, ["src 'linux.deb'", "absolute path", "http(s)"]),
+        ({"linux_nspa_packages": [dict(GOOD, src="file:///x.deb")]}, ["src 'file:///x.deb'", "absolute path"]),
+        ({"linux_nspa_packages": [dict(GOOD, sha256="0" * 64 + "\n")]}, ["64 hexadecimal digits"]),
+        (capability("usr/bin/wineserver"), ["'usr/bin/wineserver'", "absolute path"]),
+        (capability("/usr/bin/*"), ["'/usr/bin/*'", "names the program", "every one of them"]),
+        (capability("/opt/**/wineserver"), ["'/opt/**/wineserver'", "'**'"]),
+        (capability("/opt/../wineserver"), ["'/opt/../wineserver'", "'..'"]),
+        (capability("/opt/wineserver", "cap_sys_nce+ep"), ["'/opt/wineserver'", "cap_sys_nce", "not a capability"]),
+        (capability("/opt/wineserver", "=ep"), ["'=ep'", "cap_sys_nice+ep", "every user"]),
+        (capability("/opt/wineserver", "cap_setuid,cap_sys_nice+ep"), ["cap_setuid", "every user"]),
+        (capability("/opt/wineserver", "cap_setuid+i"), ["cap_setuid", "every user"]),
         ({"wine_env_extra": {"A B": "1"}}, ["wine_env_extra", "A B"]),
+        ({"wine_env_extra": {"A\n": "1"}}, ["wine_env_extra", "name is wrong"]),
+        ({"wine_env_extra": {"PATH": "/opt/wine"}}, ["'PATH'", "login could break", "launcher"]),
+        ({"wine_env_extra": {"LD_PRELOAD": "/opt/x.so"}}, ["'LD_PRELOAD'", "root", "launcher"]),
+        ({"wine_env_extra": {"WINE_RT_PRIO": "99"}}, ["'WINE_RT_PRIO'", "priority plan", "wine_env_rt_prio"]),
+        ({"wine_env_extra": {"A": ""}}, ["'A'", "systemd passes over"]),
+        ({"wine_env_extra": {"A": "x" * 513}}, ["513 characters", "512"]),
+        ({"wine_env_extra": {f"A{number}": "1" for number in range(101)}}, ["101 variables", "100 at the most"]),
         ({"wine_env_extra": {"WINEPREFIX": "$HOME/x"}}, ["WINEPREFIX", "$HOME/x", "launcher"]),
     ],
 )
@@ -96,7 +138,31 @@ def test_what_is_wrong_is_raised_with_all_that_is_wrong():
 
 
 def test_a_package_with_a_checksum_is_taken():
-    assert problems(linux_nspa_source="packages", linux_nspa_packages=[GOOD]) == []
+    for src in (
+        "/srv/linux image.deb",
+        "https://ada:secret@[::1]:8080/pool/linux-image_6.1+rt~1.deb?a=b",
+        "http://a/b",
+    ):
+        assert problems(linux_nspa_source="packages", linux_nspa_packages=[dict(GOOD, src=src)]) == []
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"rt_limits_users": "ada,bob"},  # as -e rt_limits_users=ada,bob gives it
+        {"rt_limits_users": ["DOM\\ada", "jörg", "ada@example.org"], "rt_limits_group": "audio"},
+        {"rt_limits_group": "sudo"},  # nobody is put into it
+        {"rt_limits_memlock": 8388608},
+        {"wine_nspa_packages": ["wine", "libc6:i386", "wine=10.0~repack-6", "wine/trixie-backports", "g++"]},
+        {"boot_params_parameters": ["hugepagesz=2M", "hugepagesz=1G", "snd_hda_intel.power_save=0", "threadirqs"]},
+        {"wine_env_extra": {"WINEPREFIX": "/srv/wine nspa", "WINEFSYNC_SPINCOUNT": 64, "mesa_glthread": "true"}},
+        {"readiness_enforce": "yes", "sched_tuning_governor": "", "sched_tuning_swappiness": None},
+        capability("/usr/lib/*/wine/wineserver*"),
+        capability("/opt/x/ws", "cap_sys_nice,cap_ipc_lock=ep"),
+    ],
+)
+def test_what_is_right_is_taken(variables):
+    assert problems(**variables) == []
 
 
 @pytest.mark.parametrize("role", _settings.ROLES)

@@ -182,7 +182,7 @@ def told_well(error: _settings.SettingsError, *names: str) -> None:
     str(error).encode()
 
 
-@settings(max_examples=700, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=600, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(inventories())
 def test_anything_is_taken_or_refused_in_words(variables: Dict[str, Any]) -> None:
     try:

@@ -5,16 +5,13 @@
 from __future__ import annotations
 
 import os
-import pty
-import re
-import select
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
 
 import pytest
+from support import readers
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.grub import Grub
@@ -164,36 +161,9 @@ class Machine:
         return self.settles("default", {"packages": list(packages)})
 
 
-def _emulated(folder: Path, script: str) -> List[str]:
-    """What GRUB itself prints with ``echo "SAID ..."`` when it runs a grub.cfg, up to ``halt``."""
-    (folder / "grub.cfg").write_text(f"set timeout=0\n{script}")
-    child, terminal = pty.fork()
-    if child == 0:
-        os.environ["TERM"] = "vt100"
-        os.execvp("grub-emu", ["grub-emu", "-d", str(folder), "-r", "host"])
-    said, deadline = b"", time.monotonic() + 20
-    try:
-        while time.monotonic() < deadline:
-            if not select.select([terminal], [], [], 1)[0]:
-                continue
-            try:
-                said += os.read(terminal, 65536)
-            except OSError:
-                break  # it has ended
-        else:
-            pytest.fail(f"GRUB does not halt: {said[-500:]!r}")
-    finally:
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        os.close(terminal)
-    # The terminal has 80 columns, and goes on in the next line without a space.
-    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", said.decode("utf-8", "replace")).replace("\r", "")
-    return re.findall(r"SAID (.*?) DIAS", text.replace("\n", ""))
-
-
 @pytest.fixture
 def emulated() -> Callable[[Path, str], List[str]]:
-    return _emulated
+    return readers.grub
 
 
 @pytest.fixture
