@@ -20,7 +20,7 @@ except ImportError:  # ansible-core 2.17 and 2.18
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
 from ansible_collections.nspa.proaudio.plugins.plugin_utils._state_action import StateAction
 
-MANAGED = "Written by the Ansible collection nspa.proaudio. A change made here is undone by its next run."
+MANAGED = "Written by nspa.proaudio (role {role}): change the role's variables, not this file."
 
 
 class ActionModule(StateAction):
@@ -57,7 +57,7 @@ class ActionModule(StateAction):
             folders = [*task_vars.get("ansible_search_path", []), self._loader.get_basedir(), str(Path(source).parent)]
             searchpath = [path for folder in folders for path in (str(Path(folder) / "templates"), folder)]
             variables = task_vars.copy()
-            variables.setdefault("ansible_managed", MANAGED)
+            variables.setdefault("ansible_managed", MANAGED.format(role=self._task.args.get("role")))
             variables.update(template_path=src, template_fullpath=source, template_destpath=dest)
             rendered = self._expand(text, searchpath, variables)
             # Since ansible-core 2.19 a template that is a single expression loses the end of its line.
