@@ -17,6 +17,11 @@ from soak.run import Plan, soak  # noqa: E402
 from soak.scenes import SCENES  # noqa: E402
 
 
+def tell(text: str) -> None:
+    """At once, also into a file: a long run may be looked at, or be ended."""
+    print(text, flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="soak", description=__doc__)
     parser.add_argument("--kills", type=int, default=300, metavar="N", help="processes that are killed (%(default)s)")
@@ -39,11 +44,11 @@ def main() -> int:
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     plan = Plan(**{name: value for name, value in vars(options).items() if name != "playbooks"})
-    report = soak(plan, print)
+    report = soak(plan, tell)
     if options.playbooks:
         from soak import playbooks
 
-        report.add(playbooks.soak(options.playbooks, options.seed, print))
+        report.add(playbooks.soak(options.playbooks, options.seed, tell))
     print(report.text())
     return 0 if report.good else 1
 
