@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def main() -> int:
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     plan = Plan(**{name: value for name, value in vars(options).items() if name != "playbooks"})
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_arguments: plan.end())
     report = soak(plan, tell)
     if options.playbooks:
         from soak import playbooks
