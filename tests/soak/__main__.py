@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,11 @@ sys.path[:0] = [str(CHECKOUT / "tests"), str(CHECKOUT / "collections")]
 from soak import machine  # noqa: E402
 from soak.run import Plan, soak  # noqa: E402
 from soak.scenes import SCENES  # noqa: E402
+
+
+def tell(text: str) -> None:
+    """At once, also into a file: a long run may be looked at, or be ended."""
+    print(text, flush=True)
 
 
 def main() -> int:
@@ -39,11 +45,13 @@ def main() -> int:
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1_000_000)
     plan = Plan(**{name: value for name, value in vars(options).items() if name != "playbooks"})
-    report = soak(plan, print)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_arguments: plan.end())
+    report = soak(plan, tell)
     if options.playbooks:
         from soak import playbooks
 
-        report.add(playbooks.soak(options.playbooks, options.seed, print))
+        report.add(playbooks.soak(options.playbooks, options.seed, tell))
     print(report.text())
     return 0 if report.good else 1
 

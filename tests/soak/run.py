@@ -41,6 +41,10 @@ class Plan:
     keep: bool = False
     verbose: bool = False
 
+    def end(self) -> None:
+        """Let no further round begin; those at work come to their end, and their machines go."""
+        self.seconds = 1e-9
+
     def rounds(self) -> List[Tuple[int, str]]:
         """Number and kind of each round, in an order that the seed decides."""
         kinds = [KILL] * self.kills + [FAULT] * self.faults + [CROWD] * self.crowds

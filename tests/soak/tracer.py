@@ -165,7 +165,9 @@ class Run:
             lines = process.stdout.read().splitlines()
         timer.cancel()
         if process.returncode:
-            return Traced(124, stderr=f"it did not end within {timeout:g} s, or its tracer failed")
+            return Traced(
+                124, stderr=f"its tracer ended with {process.returncode}; -9: it took more than {timeout:g} s"
+            )
         return Traced(**json.loads(lines[-1]))
 
 
