@@ -84,6 +84,9 @@ vms: $(VENV)/dev bed ## Scenarios on virtual machines
 bench: $(VENV)/dev bed ## What a run without changes costs, beside a ping and the usual way (docs/performance.md)
 	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/python tests/benchmarks/fleet.py
 
+soak: $(VENV)/dev bed ## Kill, starve and crowd the modules on private machines, and see that nothing is lost (ARGS="--seconds 600")
+	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/python tests/soak $(ARGS)
+
 clean: ## Remove the machines and the development environment; the cache of base images stays
 	-$(MOLECULE) destroy --all
 	rm -rf $(VENV)
