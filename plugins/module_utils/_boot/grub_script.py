@@ -473,7 +473,8 @@ class _Runner:
         return 0
 
     def _set(self, assignment: str) -> None:
-        key, _equals, self.variables[key] = assignment.partition("=")
+        key, _equals, value = assignment.partition("=")
+        self.variables[key] = value
         self.outcome.setters[key] = self.origin
 
     def _call(self, body: _Block, arguments: List[str]) -> int:

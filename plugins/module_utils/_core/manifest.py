@@ -276,7 +276,8 @@ def _parse(raw: bytes, path: str) -> Dict[str, Dict[str, Entry]]:
         data = json.loads(raw.decode("utf-8"))
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
-    if not isinstance(data, dict) or type(data.get("version")) is not int or data["version"] < 1:
+    version = data.get("version") if isinstance(data, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ValueError(f"it is not a manifest of version {VERSION}")
     owned: Any = data.get("owned")
     unknown = shapes.unknown(owned)

@@ -9,14 +9,13 @@ that was interrupted between the two is finished by the next one.
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
-from typing import Callable, Iterable, List
+from typing import Any, Callable, Iterable, List
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Any]
 
 #: A unit, or a drop-in of one, among the administrator's (systemd.unit(5)).
 _UNIT = re.compile(r"^/etc/systemd/system/([^/]+\.[a-z]+?)(\.d/[^/]+\.conf)?$")

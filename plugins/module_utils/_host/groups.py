@@ -11,7 +11,6 @@ from __future__ import annotations
 import grp
 import pwd
 import re
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +32,7 @@ OPTIONS: Dict[str, Any] = {
     "members": {"type": "list", "elements": "str", "default": []},
 }
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., Any]
 
 
 class GroupError(HostError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, Dict, Optional, Tuple
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._sync import guard as guard
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync import guard
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync.wake import is_right
 
 SUPPORTED, DEGRADED, BROKEN, ABSENT, BLOCKED = "supported", "degraded", "broken", "absent", "blocked"

@@ -12,7 +12,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import 
 # A check is one line here; the order of the lines is the order of the verdict. Ansible sends to a host what is
 # imported in so many words, so this is no search through the folder; a test compares the two.
 # isort: off
-from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.checks import (  # noqa: F401
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.checks import (  # noqa: F401 pylint: disable=unused-import
     kernel,
     preempt_rt,
     kernel_parameters,

@@ -39,10 +39,10 @@ def layout(text: str, name: str) -> tuple[str, list[str]]:
     return "=" + "".join(_TYPES[kind] for kind, _name in fields), [field for _kind, field in fields]
 
 
-@pytest.mark.parametrize("abi", TABLES)
-def test_system_call_numbers_are_those_of_the_headers(abi: str) -> None:
-    text = header(TABLES[abi])
-    for name, number in abi.SYSCALLS[abi].items():
+@pytest.mark.parametrize("architecture", TABLES)
+def test_system_call_numbers_are_those_of_the_headers(architecture: str) -> None:
+    text = header(TABLES[architecture])
+    for name, number in abi.SYSCALLS[architecture].items():
         found = re.search(rf"#define __NR(?:3264)?_{name}\s+(\d+)", text)
         assert found, f"{name} of {abi}"
         assert int(found.group(1)) == number, f"{name} of {abi}"
