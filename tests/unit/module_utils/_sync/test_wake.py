@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
+import subprocess
+import sys
 import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support import CHECKOUT
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import guard as guard
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe, wake
@@ -87,16 +89,35 @@ def test_as_many_wakes_are_timed_as_were_asked_for() -> None:
                 assert found["wake_latency_us"]["samples"] == samples
 
 
+COST = """
+import resource
+from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
+
+def spent():
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+for _round in range(5):
+    before = spent()
+    probe.probe()
+    print(spent() - before)
+"""
+
+
 def test_the_probe_stays_within_its_budget() -> None:
-    """Of processor time, its own and its children's: a busy machine does not change that much. Best of five."""
-    costs = []
-    for _round in range(5):
-        before = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        probe.probe()
-        after = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        costs.append(
-            sum(late.ru_utime + late.ru_stime - early.ru_utime - early.ru_stime for early, late in zip(before, after))
-        )
+    """Of processor time, its own and its children's: a busy machine does not change that much. Best of five.
+
+    In a process of its own, as a module runs: a large one takes longer to have children.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", COST],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "collections")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    costs = [float(line) for line in done.stdout.splitlines()]
+    assert len(costs) == 5
     assert min(costs) < BUDGET_S, costs
 
 
