@@ -149,7 +149,7 @@ def profile_never_ends() -> None:
 def profile_ends_the_shell() -> None:
     for text, words in (
         ("exit 3\n", "with status 3"),
-        ("sleep 100000 & exit 0\n", "with status 0"),
+        ("sleep 100000 & exit 0\n", "without an error"),
         ("kill -9 $$\n", "signal"),
     ):
         with file(home() / ".profile", text):
@@ -342,8 +342,9 @@ CASES: List[Callable[[], None]] = [
 def main(wanted: List[str]) -> int:
     failed: Dict[str, str] = {}
     sh(f"useradd --create-home --shell /bin/bash --user-group {USER}")
-    (home() / ".bash_profile").unlink(missing_ok=True) if sys.version_info >= (3, 8) else None
-    (home() / ".profile").write_text("")
+    for start in home().glob(".*"):  # what a distribution puts there may print or take its time
+        if start.is_file():
+            start.unlink()
     try:
         for case in CASES:
             if wanted and case.__name__ not in wanted:

@@ -112,10 +112,11 @@ class Process:
             return True
 
     def cgroup(self) -> str:
-        """Its control group as systemd counts: in systemd's own hierarchy, or in the only one (cgroups(7))."""
+        """Its control group as systemd counts (cgroups(7)): in the unified hierarchy, or else in systemd's own."""
         lines = [line.split(":", 2) for line in self._read("cgroup").splitlines()]
         paths = {line[1]: line[2] for line in lines if len(line) == 3}
-        return paths.get("name=systemd", paths.get("", ""))
+        unified = paths.get("", "/")
+        return unified if unified != "/" else paths.get("name=systemd", unified)
 
     def _status(self, row: str) -> str:
         found = re.search(rf"^{row}:[ \t]*(.*)$", self._read("status"), re.MULTILINE)

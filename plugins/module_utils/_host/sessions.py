@@ -197,13 +197,13 @@ class _Look:
         """Start the login shell in a unit of its own, with a session that PAM and logind open.
 
         systemd moves the shell into the session's scope, away from the unit (systemd.exec(5), PAMName=); it stays the
-        unit's main process. The unit keeps its number and exit status until we stop it.
+        unit's main process. Should we be ended meanwhile, the attempt and with it the unit end by themselves.
         """
         shell = [self.shell, f"-{os.path.basename(self.shell)}", "-c", f"exec {_quoted(self.attempt.command)}"]
         marked = [f"--setenv={name}={self.token}" for name in self.systemd.environment() if name not in _OWN]
         done = self.run(
             *["systemd-run", "--quiet", f"--unit={self.login_unit}", f"--uid={self.user}"],
-            *["--service-type=simple", "--remain-after-exit", "--property=PAMName=login"],
+            *["--service-type=simple", "--property=PAMName=login"],
             *["--property=WorkingDirectory=-~", *_SILENT, f"--property=RuntimeMaxSec={LIFETIME + ENDING:g}"],
             *[*marked, "--setenv=XDG_SESSION_CLASS=user"],
             *[self.attempt.interpreter, "-I", "-S", "-c", _LOGIN, self.token, *shell],
@@ -344,7 +344,10 @@ class _Look:
                 f"PAM does not let {self.user} log in: the account has expired, or a module of /etc/pam.d/login fails. "
                 f"This tells more: journalctl -b -u {self.login_unit}"
             )
-        how = f"with status {status}" if seen["Result"] in ("success", "exit-code") else f"({seen['Result']})"
+        # systemd forgets a unit that ended well.
+        how = {"exit-code": f"with status {status}", "success": "without an error", "": "without an error"}.get(
+            seen["Result"], f"({seen['Result']})"
+        )
         return (
             f"{self.user}'s login shell {self.shell} ended {how} before it ran a command. Give {self.user} a shell "
             "that runs commands (chsh), or look in /etc/profile, ~/.profile and the shell's other start files for what "
@@ -436,16 +439,22 @@ class _Look:
     def _end_manager(self) -> None:
         """Have logind stop the user's manager now rather than soon; by force where something of the user's stays.
 
-        logind is asked, since it would not start the manager again for somebody whose manager went behind its back.
+        logind is asked, since it would not start the manager again for somebody whose manager went behind its back. The
+        user's runtime folder goes last; whoever logs in before that would lose it.
         """
         self.systemd.order("loginctl", "terminate-user", str(self.uid))
         self._end_unit(self.manager_unit)
         until = time.monotonic() + ENDING
-        while self.systemd.property(self.manager_unit, "ActiveState") == "deactivating":
+        while any(self._stands(unit) for unit in (self.manager_unit, f"user-runtime-dir@{self.uid}.service")):
             if time.monotonic() >= until:
                 break
             time.sleep(STEP)
+        # This also forgets how often it was started: after a few times in ten seconds systemd would start it no more.
         self.systemd.order("systemctl", "reset-failed", self.manager_unit)
+
+    def _stands(self, unit: str) -> bool:
+        """Whether a unit is not stopped yet."""
+        return self.systemd.property(unit, "ActiveState") in ("active", "activating", "deactivating")
 
     def _empty_soon(self, group: str) -> bool:
         """Whether the last process leaves a control group within a while."""

@@ -110,12 +110,14 @@ def test_the_program_is_known_whatever_it_calls_itself(tmp_path):
     ("text", "group"),
     [
         ("0::/user.slice/a.scope\n", "/user.slice/a.scope"),
-        ("3:cpu,cpuacct:/x\n2:name=systemd:/user.slice/b:c.scope\n0::/y\n", "/user.slice/b:c.scope"),
-        ("3:cpu:/x\n", ""),
-        ("", ""),
+        ("3:cpu,cpuacct:/x\n2:name=systemd:/\n0::/user.slice/b:c.scope\n", "/user.slice/b:c.scope"),
+        ("3:cpu:/x\n2:name=systemd:/user.slice/b.scope\n0::/\n", "/user.slice/b.scope"),
+        ("3:cpu:/x\n2:name=systemd:/user.slice/b.scope\n", "/user.slice/b.scope"),
+        ("3:cpu:/x\n", "/"),
+        ("", "/"),
     ],
 )
-def test_the_control_group_is_that_of_systemds_hierarchy(tmp_path, text, group):
+def test_the_control_group_is_that_of_the_hierarchy_that_systemd_uses(tmp_path, text, group):
     (add_process(tmp_path, 7, ["a"]) / "cgroup").write_text(text)
     assert Process(7, tmp_path).cgroup() == group
 

@@ -172,7 +172,6 @@ def test_the_login_is_one_of_pam_and_logind_with_the_users_own_shell(machine):
         "--uid=ada",
         "--property=PAMName=login",
         "--service-type=simple",
-        "--remain-after-exit",
         "--setenv=XDG_SESSION_CLASS=user",
         "--property=StandardOutput=null",
         "--property=StandardError=null",
@@ -336,7 +335,8 @@ def test_pam_that_never_ends_is_not_the_start_files(machine):
     ("unit", "words"),
     [
         ({"ExecMainStatus": "1", "Result": "exit-code"}, "shell /bin/bash ended with status 1 before it ran a command"),
-        ({"ExecMainStatus": "0", "Result": "success"}, "ended with status 0"),
+        ({"ExecMainStatus": "0", "Result": "success"}, "ended without an error"),
+        ({"ExecMainStatus": "", "Result": "", "ExecMainPID": ""}, "ended without an error"),
         ({"ExecMainStatus": "9", "Result": "signal"}, "ended (signal)"),
         ({"ExecMainStatus": "224", "Result": "exit-code"}, "PAM does not let ada log in"),
     ],
@@ -475,6 +475,21 @@ def test_the_managers_own_session_is_no_reason_to_stay(machine):
     machine.sessions["c8"] = {"Leader": "400", "Scope": "", "Class": "manager-early"}
     machine.look()
     assert machine.left() == []
+
+
+def test_the_look_ends_when_the_users_runtime_folder_is_gone(machine):
+    folder, asked = f"user-runtime-dir@{UID}.service", []
+
+    def systemctl(verb, *words):
+        if words and words[0] == folder:
+            asked.append(verb)
+            machine.units[folder] = {"ActiveState": "deactivating" if len(asked) < 3 else "inactive"}
+        return Machine.systemctl(machine, verb, *words)
+
+    machine.systemctl = systemctl
+    machine.look()
+    assert len(asked) == 3
+    assert machine.ran[-1] == ("systemctl", "reset-failed", MANAGER)  # so that its next start is not one too many
 
 
 def test_a_manager_that_hangs_is_ended_by_force(machine):
