@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Purpose
@@ -155,17 +155,34 @@ archives = st.fixed_dictionaries(
     }
 )
 some = st.lists(st.sampled_from(NAMES), max_size=3, unique=True)
-# Who does what, and after how many packages the power fails, if it does.
+# Who does what; before that the power fails, if it does: while the same was done or all was put back, and after how
+# many packages.
 steps = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(ROLES), some, st.none() | st.integers(0, 4)),
+        st.tuples(st.sampled_from(ROLES), some, st.none() | st.tuples(st.booleans(), st.integers(0, 4))),
         st.tuples(st.just("user"), some.filter(bool), st.none()),
     ),
     max_size=8,
 )
 
 
+# A dependency stays behind, marked as asked for, when its dependants have gone: nobody needs it; somebody does.
+TWO: Dict[str, List[str]] = {name: [] for name in NAMES}
+TWO.update(aa=["cc", "dd"], bb=["dd"])
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(
+    archive=TWO,
+    start=[],
+    loose=[],
+    history=[("wine", ["aa", "bb"], None), ("wine", ["bb"], (False, 0)), ("wine", ["bb"], None)],
+    stops=[],
+)
+@example(
+    archive=TWO, start=[], loose=[], history=[("wine", ["aa", "ee"], None), ("wine", ["ee"], (False, 1))], stops=[]
+)
+@example(archive=TWO, start=[], loose=[], history=[("wine", ["aa", "bb"], None), ("wine", ["bb"], (True, 1))], stops=[])
 @given(archive=archives, start=some, loose=some, history=steps, stops=st.lists(st.integers(0, 4), max_size=3))
 def test_in_the_end_the_host_has_what_it_had_and_what_its_user_asked_for(
     tmp_path_factory: pytest.TempPathFactory,
@@ -191,7 +208,8 @@ def test_in_the_end_the_host_has_what_it_had_and_what_its_user_asked_for(
             host.transact(Transaction(install=[Asked(name) for name in names]))
             continue
         if stop is not None:
-            stopped(host, path, who, names, stop)
+            back, after = stop
+            stopped(host, path, who, None if back else names, after)
         run(host, path, who, names)
         asked[who] = names
         for role, wanted in asked.items():
