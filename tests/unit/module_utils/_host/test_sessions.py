@@ -92,8 +92,9 @@ class Machine:
             return self.environment
         if verb == "stop":
             unit = self.units.get(words[-1], {})
-            if unit.get("ExecMainPID", "0") != "0" and int(unit["ExecMainPID"]) in self.left():
-                remove_process(self.root, int(unit["ExecMainPID"]))
+            main = int(unit.get("ExecMainPID") or "0")
+            if main and main in self.left():
+                remove_process(self.root, main)
             self.end(unit.get("ControlGroup", ""))
         elif verb == "kill":
             self.end(self.units.get(words[-1], {}).get("ControlGroup", ""))
