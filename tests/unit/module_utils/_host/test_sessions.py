@@ -92,7 +92,7 @@ class Machine:
             return self.environment
         if verb == "stop":
             unit = self.units.get(words[-1], {})
-            if unit.get("ExecMainPID", "0") != "0" and int(unit["ExecMainPID"]) in self.left():
+            if unit.get("ExecMainPID") in map(str, self.left()):
                 remove_process(self.root, int(unit["ExecMainPID"]))
             self.end(unit.get("ControlGroup", ""))
         elif verb == "kill":
