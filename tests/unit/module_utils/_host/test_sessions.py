@@ -92,9 +92,8 @@ class Machine:
             return self.environment
         if verb == "stop":
             unit = self.units.get(words[-1], {})
-            main = int(unit.get("ExecMainPID") or "0")
-            if main and main in self.left():
-                remove_process(self.root, main)
+            if unit.get("ExecMainPID") in map(str, self.left()):
+                remove_process(self.root, int(unit["ExecMainPID"]))
             self.end(unit.get("ControlGroup", ""))
         elif verb == "kill":
             self.end(self.units.get(words[-1], {}).get("ControlGroup", ""))
