@@ -427,6 +427,17 @@ def test_a_script_is_refused_with_the_program_it_starts(host: Host, wine: Path) 
     assert f"It names {wine}/wineserver64: is that the one?" in message
 
 
+def test_where_only_a_script_is_there_yet_check_mode_predicts_the_program(host: Host, wine: Path) -> None:
+    """Case 34: libwine brings a script, wine64 the program; both match the pattern."""
+    (wine / "wineserver64").unlink()
+    pattern = wine / "wineserver*"
+    assert list(wine.glob("wineserver*"))
+    predicted = host.run("file_capabilities", check=True, role="wine", files=files(pattern))
+    assert predicted.changed
+    assert [change["missing"] for change in predicted.result["changes"]] == [True]
+    assert host.run("file_capabilities", role="wine", files=files(pattern)).code != 0
+
+
 def test_what_is_no_program_is_refused(host: Host, wine: Path) -> None:
     (wine / "text").write_text("text")
     (wine / "library").write_bytes((wine / "wineserver64").read_bytes())
