@@ -429,7 +429,8 @@ def test_a_script_is_refused_with_the_program_it_starts(host: Host, wine: Path) 
 
 def test_where_only_a_script_is_there_yet_check_mode_predicts_the_program(host: Host, wine: Path) -> None:
     """Case 34: libwine brings a script, wine64 the program; both match the pattern."""
-    (wine / "wineserver64").unlink()
+    for program in ("wineserver32", "wineserver64"):
+        (wine / program).unlink()
     pattern = wine / "wineserver*"
     assert list(wine.glob("wineserver*"))
     predicted = host.run("file_capabilities", check=True, role="wine", files=files(pattern))
