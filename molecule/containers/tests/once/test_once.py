@@ -87,7 +87,7 @@ BROKEN = {
         "grep DefaultLimitRTPRIO /etc/systemd/user.conf.d/50-nspa-proaudio.conf",
     ),
     "a block gone": ("echo > /etc/environment", "grep WINEFSYNC /etc/environment"),
-    "a program edited": ("echo '#' >> /usr/local/bin/nspa-check", "nspa-check sync"),
+    "a program edited": ("echo '# mine' >> /usr/local/bin/nspa-check", "! grep '# mine' /usr/local/bin/nspa-check"),
     "a member gone": ("gpasswd --delete studio realtime", "id -nG studio | grep realtime"),
     "a group gone": ("groupdel realtime", "id -nG studio | grep realtime"),
     "a capability gone": ("setcap -r /usr/lib/wine/wineserver64", "getcap /usr/lib/wine/wineserver64 | grep nice"),

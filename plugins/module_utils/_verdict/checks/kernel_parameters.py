@@ -34,5 +34,11 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
 
 
 CHECK = Check(
-    "kernel_parameters", "Kernel parameters", _ask, ("boot_params_parameters",), role="boot_params", bare=True
+    "kernel_parameters",
+    "Kernel parameters",
+    _ask,
+    ("boot_params_parameters",),
+    role="boot_params",
+    bare=True,
+    broken=True,
 )

@@ -157,6 +157,7 @@ def test_what_must_fail_on_a_bare_machine_does(studio):
 def test_what_must_fail_on_a_broken_machine_does_and_nothing_else(studio):
     """A machine that was ready, after what molecule/default/break.yml does to it."""
     studio.attributes.clear()  # setcap -r
+    studio.entry.cmdline = "ro quiet"
     studio.limit("Max realtime priority", ("10", "10"), "95")
     studio.limit("Max locked memory", ("65536", "65536"), "unlimited")
     studio.limit("Max nice priority", ("20", "20"), "40")
