@@ -69,7 +69,7 @@ sanity: $(VENV)/dev ## ansible-test sanity on the collection as it is built and 
 	PATH="$(BIN):$(PATH)" tests/sanity.sh
 
 unit: $(VENV)/dev bed ## Unit tests
-	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/pytest
+	$(SUDO) env PATH="$(BIN):$(PATH)" $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 containers: $(VENV)/dev bed ## Scenarios on booted containers
 	$(MOLECULE) test --scenario-name containers
