@@ -123,7 +123,7 @@ def test_templates_are_rendered_and_sent_in_one_call(project: Project) -> None:
     done = project.play([task], variables=variables)
     assert (done.code, done.changed, done.calls) == (0, 1, 1), done.output
     texts = {path.name: path.read_text() for path in project.etc.rglob("*.conf")}
-    managed = "# Written by the Ansible collection nspa.proaudio. A change made here is undone by its next run.\n"
+    managed = "# Written by nspa.proaudio (role tuning): change the role's variables, not this file.\n"
     assert texts == {
         "a.conf": f"{managed}rtprio\n95\n",
         "b.conf": f"part of host: RTPRIO {project.etc}/deep/b.conf\n",
