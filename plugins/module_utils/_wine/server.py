@@ -153,15 +153,18 @@ def _holds(process: Process, capability: int) -> bool:
 
 def _end(starter: subprocess.Popen[bytes]) -> None:
     """End the server and whatever it started: all that is in the starter's session. The starter ends with its child."""
-    for process in processes.of_session(starter.pid):
-        if process.pid != starter.pid:
+    until = time.monotonic() + SETTLE
+    # Again and again: a process may have a child while it is being ended.
+    while time.monotonic() < until:
+        others = [process for process in processes.of_session(starter.pid) if process.pid != starter.pid]
+        for process in others:
             with contextlib.suppress(OSError):
                 os.kill(process.pid, signal.SIGKILL)
-    try:
-        starter.wait(SETTLE)
-    except subprocess.TimeoutExpired:
-        starter.kill()
-        starter.wait()
+        if not others and starter.poll() is not None:
+            return
+        time.sleep(0.01)
+    starter.kill()
+    starter.wait()
 
 
 # -- reading programs
