@@ -25,7 +25,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host.processes impo
 START = 20.0
 
 #: Seconds in which a running server's rights are looked at: the program is there a moment before they are.
-SETTLE = 0.5
+SETTLE = 5.0
 
 #: Where a prefix is made: whoever calls may have a TMPDIR that no other user can enter (libpam-tmpdir).
 SHARED = "/tmp"
