@@ -25,7 +25,10 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host.processes impo
 START = 20.0
 
 #: Seconds in which a running server's rights are looked at: the program is there a moment before they are.
-SETTLE = 5.0
+SETTLE = 0.5
+
+#: Seconds in which a server and its children go when they are killed.
+ENDING = 5.0
 
 #: Where a prefix is made: whoever calls may have a TMPDIR that no other user can enter (libpam-tmpdir).
 SHARED = "/tmp"
@@ -153,7 +156,7 @@ def _holds(process: Process, capability: int) -> bool:
 
 def _end(starter: subprocess.Popen[bytes]) -> None:
     """End the server and whatever it started: all that is in the starter's session. The starter ends with its child."""
-    until = time.monotonic() + SETTLE
+    until = time.monotonic() + ENDING
     # Again and again: a process may have a child while it is being ended.
     while time.monotonic() < until:
         others = [process for process in processes.of_session(starter.pid) if process.pid != starter.pid]
