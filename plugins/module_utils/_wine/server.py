@@ -159,7 +159,8 @@ def _end(starter: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + ENDING
     # Again and again: a process may have a child while it is being ended.
     while time.monotonic() < until:
-        others = [process for process in processes.of_session(starter.pid) if process.pid != starter.pid]
+        there = [process for process in processes.of_session(starter.pid) if not process.ended()]
+        others = [process for process in there if process.pid != starter.pid]
         for process in others:
             with contextlib.suppress(OSError):
                 os.kill(process.pid, signal.SIGKILL)
