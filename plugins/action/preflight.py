@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.nspa.proaudio.plugins.plugin_utils import _play, _settings
+from ansible_collections.nspa.proaudio.plugins.plugin_utils import _ahead, _play, _settings
 
 
 class ActionModule(ActionBase):
@@ -28,23 +29,36 @@ class ActionModule(ActionBase):
             result.update(failed=True, problems=error.problems, msg=str(error))
             return result
         question = _question(values)
+        verdict = values if boolean(self._task.args.get("with_verdict", False)) else None
         if known and known["asked"]["question"] == question and _play.holds(self._task, known):
             result["changed"] = False
         else:
+            arguments = dict(question, settings=verdict)
             result.update(
-                self._execute_module(
-                    module_name="nspa.proaudio.preflight", module_args=dict(question), task_vars=variables
-                )
+                self._execute_module(module_name="nspa.proaudio.preflight", module_args=arguments, task_vars=variables)
             )
             known = result.get("ansible_facts", {}).get("nspa_host")
             if result.get("failed") or not known:
                 return result
-            known["asked"] = {**_play.mark(self._task), "question": question}
+            known["asked"] = {**_play.mark(self._task), "question": question, "settings": verdict}
+            known["done"] = self._done(result, known, variables)
         role = _play.role(self._task)
         if role:
             given = {**given, role: {name: values[name] for name in _settings.SPECS[role]}}
         result["ansible_facts"] = {"nspa_host": dict(known, settings=given)}
         return result
+
+    def _done(self, result, known, variables):
+        """Whether our roles have nothing left to do in this play, a reboot included.
+
+        Then nobody else tells what they would have warned of.
+        """
+        answers = _ahead.answers(self, known, variables) if known["standing"] else None
+        if answers is None or any(answer.get("reboot_reasons") for answer in answers):
+            return False
+        told = [warning for answer in answers for warning in answer.get("warnings", ())]
+        result["warnings"] = [*result.get("warnings", ()), *told]
+        return True
 
 
 def _others(given, role):

@@ -22,6 +22,15 @@ description:
   - A role may run it again at no cost. The settings are checked each time, and the host is asked again only if it was
     asked something else, or in another play, or if another's task ran since.
 options:
+  with_verdict:
+    description:
+      - Have the host give its verdict in the same call if all that was wanted of it last still stands.
+        M(nspa.proaudio.readiness) hands that on as long as nothing else was changed in the play.
+    type: bool
+    default: false
+  settings:
+    description: The roles' variables, for the verdict. The action plugin fills this in.
+    type: dict
   users:
     description: Users who must exist. The action plugin fills this in from the settings.
     type: list
@@ -92,6 +101,8 @@ ansible_facts:
         kernel_packages: [linux-image-rt-amd64]
         uids: {ada: 1000}
         standing: {}
+        report: null
+        done: false
         settings: {}
         asked: {}
 problems:
@@ -106,11 +117,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import concerns, machine
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
+            "with_verdict": {"type": "bool", "default": False},
+            "settings": {"type": "dict"},
             "users": {"type": "list", "elements": "str", "default": []},
             "packages": {"type": "list", "elements": "str", "default": []},
             "kernels": {"type": "list", "elements": "str"},
@@ -123,7 +137,10 @@ def main():
         question = machine.Question(asked["users"], asked["packages"], asked["kernels"])
         problems, host = machine.examine(question)
         if not problems:
-            host["standing"] = concerns.standing(Manifest.load(), asked["absent"])
+            manifest = Manifest.load()
+            host["standing"] = concerns.standing(manifest, asked["absent"])
+            same = asked["settings"] is not None and concerns.all_stand(manifest, host["standing"])
+            host["report"] = registry.verdict(asked["settings"]) if same else None
     except HostError as error:
         module.fail_json(msg=str(error))
     if problems:

@@ -90,7 +90,7 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import model, registry
 
 
 def main():
@@ -106,9 +106,9 @@ def main():
     except HostError as error:
         module.fail_json(msg=str(error))
     facts = {"readiness_report": report}
-    if module.params["enforce"] and report["verdict"] == "fail" and not module.check_mode:
-        failed = [check["title"] for check in report["checks"] if check["status"] == "fail"]
-        module.fail_json(msg=f"This machine is not ready: {', '.join(failed)}", ansible_facts=facts)
+    refusal = model.refusal(report) if module.params["enforce"] and not module.check_mode else ""
+    if refusal:
+        module.fail_json(msg=refusal, ansible_facts=facts)
     module.exit_json(changed=False, ansible_facts=facts)
 
 

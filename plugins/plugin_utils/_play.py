@@ -17,6 +17,11 @@ def host(variables: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
     return facts.get("nspa_host")
 
 
+def forget(known: Mapping[str, Any]) -> Dict[str, Any]:
+    """The fact without what no longer holds once something was changed on the host."""
+    return {**known, "standing": {}, "report": None, "done": False}
+
+
 def mark(task: Any) -> Dict[str, str]:
     """Which task of which play asks; kept in the fact, and understood by `holds`."""
     return {"play": task.get_play()._uuid, "task": task._uuid}
@@ -43,21 +48,28 @@ def holds(task: Any, known: Mapping[str, Any]) -> bool:
     return all(_is_ours(item) for item in line[since:until])
 
 
+def later(task: Any) -> List[Any]:
+    """The tasks of our roles that want something of the host after a task in its play, unless something fails."""
+    line = list(_line(task.get_play(), rescue=False))
+    place = next(number for number, item in enumerate(line) if item._uuid == task._uuid)
+    return [item for item in line[place + 1 :] if role(item) and item.action not in (*_META, *_ASKING)]
+
+
 def role(task: Any) -> str:
     """The role of ours that the task is in, or an empty text."""
-    return task._role._role_name if task._role and _is_ours(task) else ""
+    return task._role._role_name if task._role and task._role._role_collection == COLLECTION else ""
 
 
-def _line(play: Any) -> Iterator[Any]:
+def _line(play: Any, rescue: bool = True) -> Iterator[Any]:
     """The tasks of a play in their order, as far as they are known before it runs."""
     for block in play.compile():
-        yield from _tasks(block)
+        yield from _tasks(block, rescue)
 
 
-def _tasks(block: Any) -> Iterator[Any]:
-    for item in [*block.block, *block.rescue, *block.always]:
+def _tasks(block: Any, rescue: bool) -> Iterator[Any]:
+    for item in [*block.block, *(block.rescue if rescue else ()), *block.always]:
         if isinstance(item, Block):
-            yield from _tasks(item)
+            yield from _tasks(item, rescue)
         else:
             yield item
 
@@ -72,10 +84,12 @@ def _place(task: Any, places: Mapping[str, int]) -> Optional[int]:
 
 
 def _is_ours(task: Any) -> bool:
-    """A task of one of our roles, or one that only lets handlers run: those were notified by other tasks."""
-    if task.action in _META:
+    """A task of ours, or one that only lets handlers run: those were notified by other tasks."""
+    if task.action in _META or task.action.startswith(f"{COLLECTION}."):
         return True
     return bool(task._role and task._role._role_collection == COLLECTION)
 
 
-_META: List[str] = ["meta", "ansible.builtin.meta"]
+_META = ("meta", "ansible.builtin.meta")
+#: Modules that ask, and change nothing.
+_ASKING = tuple(f"{COLLECTION}.{name}" for name in ("preflight", "readiness", "futex_wait_multiple"))

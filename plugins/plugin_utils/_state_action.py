@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -26,9 +26,9 @@ class StateAction(ActionBase):
         result = super().run(tmp, variables)
         arguments = self.arguments(variables)
         known = _play.host(variables)
-        stands = self._stands(arguments, known)
-        if stands is not None:
-            result.update(stands["result"], changed=False, warnings=stands["warnings"])
+        answered = self._answered(arguments, known)
+        if answered is not None:
+            result.update(answered)
         else:
             name = f"{_play.COLLECTION}.{self.concern.name}"
             result.update(self._execute_module(module_name=name, module_args=arguments, task_vars=variables))
@@ -37,26 +37,32 @@ class StateAction(ActionBase):
             result["ansible_facts"] = facts
         return result
 
+    def foresee(self, variables: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
+        """The result that `run` would give without a call; None if it would make one."""
+        return self._answered(self.arguments(variables), _play.host(variables))
+
     def arguments(self, variables: Mapping[str, Any]) -> Dict[str, Any]:
         """The arguments for the module."""
         del variables
         return dict(self._task.args)
 
-    def _stands(self, arguments, known):
-        """What the host said of exactly this want; None if it has to be asked."""
+    def _answered(self, arguments, known):
+        """The result by what the host said of exactly this want; None if it has to be asked."""
         if not known or not known["standing"]:
             return None
         validated = ArgumentSpecValidator(self.concern.argument_spec()).validate(arguments)
         if validated.error_messages:
             return None  # the module says what is wrong with them
         found = known["standing"].get(want.digest(self.concern.name, validated.validated_parameters))
-        return found if found is not None and _play.holds(self._task, known) else None
+        if found is None or not _play.holds(self._task, known):
+            return None
+        return {**found["result"], "changed": False, "warnings": found["warnings"]}
 
     def _facts(self, result, known, variables):
         facts = {}
         if known and known["standing"] and (result.get("changed") or result.get("failed")):
             # What changed here may be what something else stood on.
-            facts["nspa_host"] = dict(known, standing={})
+            facts["nspa_host"] = _play.forget(known)
         if "reboot_reasons" in result:
             earlier = (variables.get("ansible_facts") or {}).get("nspa_reboot_reasons") or {}
             facts["nspa_reboot_reasons"] = {**earlier, self._task.args["role"]: result["reboot_reasons"]}

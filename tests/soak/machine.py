@@ -303,7 +303,9 @@ def shape(look: Mapping[str, Any]) -> Dict[str, Any]:
     for name in ("etc/group", "etc/gshadow"):
         # In which order users joined a group is chance.
         entry = list(found[name])
-        entry[5] = sorted(b",".join(sorted(re.split(b"[:,]", line))) for line in entry[5].splitlines())
+        # What stands for "no password opens it" depends on which program wrote the line (gshadow(5)).
+        lines = re.sub(rb"^([^:]*):[!*x]:", rb"\1:!:", entry[5], flags=re.MULTILINE).splitlines()
+        entry[5] = sorted(b",".join(sorted(re.split(b"[:,]", line))) for line in lines)
         found[name] = tuple(entry)
     return found
 

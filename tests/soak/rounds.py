@@ -105,6 +105,9 @@ class Rounds:
         for number in range(place):
             self._step(scene, after, number)
         aim = self._aim(chance, scene, after, place, what)
+        if aim is None:
+            self._put_back([scene])
+            return
         self._story.append(f"{scene.name} from {before} to {after}, {steps[place].module}: {aim}")
         run = self.machine.start(steps[place].module, steps[place].arguments, aim)
         at_once = aim.what == "alone" and chance.random() < 0.5
@@ -233,11 +236,16 @@ class Rounds:
 
     # -- where to disturb
 
-    def _aim(self, chance: random.Random, scene: Scene, state: str, place: int, what: str) -> Aim:
-        """One of the calls that this step is known to make: every second time of the module's own."""
+    def _aim(self, chance: random.Random, scene: Scene, state: str, place: int, what: str) -> Optional[Aim]:
+        """One of the calls that this step is known to make: every second time of the module's own.
+
+        None for a step that makes no such call: it had nothing to do.
+        """
         calls = self._calls[scene.name, state, place]
         key = ALL if what in ("alone", "all") else what
-        programs = sorted(calls[key])
+        programs = sorted(calls.get(key, ()))
+        if not programs:
+            return None
         own = [program for program in programs if program.startswith(_MODULE)]
         program = own[0] if chance.random() < 0.5 or programs == own else chance.choice(programs)
         number = chance.randint(1, calls[key][program])

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Iterator, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import want
@@ -44,6 +44,12 @@ def standing(manifest: Manifest, absent: Iterable[str] = ()) -> Dict[str, Dict[s
         if not change.changed and not want.differs(manifest, concern.name, arguments):
             found[digest] = {"result": change.result(), "warnings": change.warnings}
     return found
+
+
+def all_stand(manifest: Manifest, standing: Mapping[str, Any]) -> bool:
+    """Whether something was wanted, and all of it is among what `standing` found."""
+    wanted = [digest for digest, _name, _arguments in want.recorded(manifest)]
+    return bool(wanted) and all(digest in standing for digest in wanted)
 
 
 def _questions(manifest: Manifest, absent: Iterable[str]) -> Iterator[Tuple[str, Concern, Dict[str, Any]]]:

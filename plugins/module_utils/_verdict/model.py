@@ -68,6 +68,12 @@ def worst(answers: Sequence[Answer]) -> Answer:
     return Answer(found.status, "; ".join(answer.evidence for answer in answers), found.wanted, found.remedy)
 
 
+def refusal(report: Mapping[str, Any]) -> str:
+    """What a run that insists on a ready machine says of a report; empty if nothing failed."""
+    failed = [check["title"] for check in report["checks"] if check["status"] == "fail"]
+    return f"This machine is not ready: {', '.join(failed)}" if failed else ""
+
+
 def report(answers: Sequence[Tuple[Check, Answer]], host: Mapping[str, str]) -> Dict[str, Any]:
     """The report that the module readiness returns.
 
