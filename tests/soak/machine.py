@@ -72,16 +72,19 @@ rm -f /boot/initrd.img-{KERNEL} /boot/initrd.img-{KERNEL}.new
 case "$1" in remove|purge) grub-mkconfig -o /boot/grub/grub.cfg ;; esac"""
 _WINE_COMES = """
 mkdir -p /var/lib/soak-wine
+rm -f /var/lib/soak-wine/fonts.new
 for word in one two three; do echo "$word" >> /var/lib/soak-wine/fonts.new; sync /var/lib/soak-wine; done
 mv /var/lib/soak-wine/fonts.new /var/lib/soak-wine/fonts"""
 _WINE_GOES = 'if [ "$1" = purge ]; then rm -rf /var/lib/soak-wine; fi'
 
-#: What is nobody's loss, nor a leftover: caches, logs, locks and backups of dpkg, apt and shadow.
+#: What is nobody's loss, nor a leftover: caches, logs, locks and backups of dpkg, apt and shadow; the empty folder of a
+#: package, which dpkg forgets when it is killed between making it and its records.
 _NOT_OURS = re.compile(
     r"var/(cache|log|lib/apt)($|/)|var/lib/dpkg/(tmp\.ci|status-old|available|lock|lock-frontend|triggers/.*|cmethopt"
     r"|alternatives|status|updates|info/format|info/triggers)$"
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)(-|\+|\.lock|\.[0-9]+)$|etc/\.pwd\.lock$"
     r"|boot/grub/grubenv$|opt/(archive|python)$"
+    r"|usr/share/soak-\w+$"
 )
 #: What programs write anew, so that only its content can be as before.
 _WRITTEN_ANEW = re.compile(r"etc/(group|gshadow)$|boot/grub/grub\.cfg$")
@@ -272,7 +275,8 @@ class Machine:
             {
                 f"/usr/{name}": entry
                 for name, entry in tree(self.folder / "upper").items()
-                if "link" in entry or "file" in entry or not (Path("/usr") / name).is_dir()
+                if not _NOT_OURS.search(f"usr/{name}")
+                and ("link" in entry or "file" in entry or not (Path("/usr") / name).is_dir())
             }
         )
         for place in ("proc", "sys/cpu"):

@@ -135,6 +135,21 @@ def reachable(packages: Packages, roots: Iterable[str]) -> Set[str]:
     return found
 
 
+def lacking(packages: Packages, roots: Iterable[str]) -> List[str]:
+    """What `roots`, as far as they are half-way installed, depend on and nothing fulfils: the first of each choice."""
+    providers = _providers(packages)
+    half = [packages[name] for name in roots if name in packages]
+    return sorted(
+        {
+            clause[0]
+            for package in half
+            if not package.configured and not package.remains
+            for clause in package.depends
+            if not any(providers.get(word) for word in clause)
+        }
+    )
+
+
 def _providers(packages: Packages) -> Dict[str, List[str]]:
     """The installed packages that fulfil each name; versions are left to the package manager."""
     providers: Dict[str, List[str]] = {}

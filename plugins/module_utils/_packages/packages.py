@@ -36,6 +36,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._packages.owners imp
     adopted,
     dropped,
     gone,
+    lacking,
     put_back,
 )
 
@@ -81,9 +82,9 @@ class Work:
     """What is to be done.
 
     `names`: all packages asked for; `install`: those to come from the archives, with dependencies that have to be
-    unpacked again; `archives`: verified package files; `manual`: came as a dependency, and is now asked for; `claim`:
-    brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role puts back; `torn`:
-    whether one of those that go has incomplete files; `litter`: left of the manifest by an interrupted run;
+    unpacked again, or never were; `archives`: verified package files; `manual`: came as a dependency, and is now asked
+    for; `claim`: brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role puts back;
+    `torn`: whether one of those that go has incomplete files; `litter`: left of the manifest by an interrupted run;
     `unfinished`: an interrupted transaction is to be finished; `doubt`: a package file that is not known to be
     installed, which a mere judgement does not look into.
     """
@@ -373,7 +374,11 @@ def _work(manifest: Manifest, request: Request, purpose: Purpose, manager: Packa
     work.back = put_back(entries, role, set(work.names), future, automatic, _earlier(manifest, role))
     work.torn = any(there[name].torn for name in work.going)
     if request.present:
+        named = {item.name for item in work.install}
         work.install += [Asked(name) for name in _torn(owned, work, there)]
+        # A package that was left without what it depends on is completed only if that is asked for, too.
+        missing = [Asked(name) for name in lacking(there, set(owned) - set(work.going)) if name not in named]
+        work.install += [item for item in missing if item in manager.known(missing)]
     return work
 
 

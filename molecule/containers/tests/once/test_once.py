@@ -64,6 +64,30 @@ def test_a_run_that_changes_nothing_asks_the_host_once_and_gives_the_verdict(run
     assert "Verdict:" in again.output
 
 
+def test_another_setting_is_carried_out(run, host):
+    try:
+        play = run("-e", "rt_limits_rtprio=91")
+        assert play.changed > 0
+        assert host.file(LIMITS).contains("rtprio.*91")
+    finally:
+        run()
+    assert not host.file(LIMITS).contains("rtprio.*91")
+
+
+def test_a_failed_verdict_fails_the_run_where_that_is_wanted(run):
+    """Also where nothing is left to do, and the verdict comes with the first answer."""
+    nobody = ("-e", '{"rt_limits_users": [], "rt_limits_group": "nobody-plays"}')
+    try:
+        run(*nobody)
+        play = run(*nobody, "-e", "readiness_enforce=true", check=False)
+        assert (play.code, play.changed) == (2, 0), play.output
+        assert play.calls <= BUDGET
+        assert "This machine is not ready" in play.output
+        assert run(*nobody, "-e", "readiness_enforce=true", "--check").changed == 0
+    finally:
+        run()
+
+
 @pytest.mark.parametrize("options", [("--check", "--diff"), ("-e", "wine_nspa_state=absent", "--tags", "rt_limits")])
 def test_so_it_is_in_check_mode_and_for_a_part(run, options):
     play = run(*options)

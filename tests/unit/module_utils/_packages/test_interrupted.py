@@ -93,6 +93,22 @@ def test_everything_is_killed_while_packages_are_put_back(debian: Debian, where:
     absent_ends(debian, start)
 
 
+@pytest.mark.parametrize("then", ["present", "absent"])
+def test_a_package_that_was_left_without_what_it_depends_on_gets_it(debian: Debian, then: str) -> None:
+    start = debian.state()
+    publish(debian, "preinst", "install", "exit 1", "modules")
+    failed = debian.run(names=["kernel"])
+    assert failed.code != 0
+    there = debian.installed()
+    assert "kernel" in there and "modules" not in there, "nothing was left half-way"
+    if then == "present":
+        done = debian.run(names=["kernel"])
+        assert done.code == 0, done.result
+        assert {"kernel", "modules", "aaa-base"} <= set(debian.installed())
+        debian.apt("check")
+    absent_ends(debian, start)
+
+
 COMING = [("kernel", "preinst", "install"), ("kernel", "postinst", "configure"), ("modules", "postinst", "configure")]
 
 
