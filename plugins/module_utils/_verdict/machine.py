@@ -8,6 +8,7 @@ manager, the boot loader. Where they come from can be replaced through the const
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import grp
 import os
@@ -16,7 +17,21 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import kernels, loaders
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import Entry, Loader
@@ -25,9 +40,11 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
     capabilities,
     container,
     distributions,
+    processes,
     sessions,
     tunables,
 )
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import manager as package_managers
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
@@ -50,6 +67,22 @@ class InterruptThread:
     def is_fifo(self) -> bool:
         """Whether it runs under SCHED_FIFO."""
         return self.policy == _SCHED_FIFO
+
+
+class Rtkit(NamedTuple):
+    """The most that the running rtkit grants."""
+
+    priority: int
+    rttime_us: int
+
+
+class RealtimeProgram(NamedTuple):
+    """A program with a thread under a real-time policy."""
+
+    name: str  #: which it can choose itself
+    priority: int  #: the highest of its threads
+    limit: int  #: the highest that it may ask for itself
+    rttime_us: Optional[int]  #: the CPU time after which the kernel kills it; None: unlimited
 
 
 def _uid(user: str) -> Optional[int]:
@@ -109,7 +142,7 @@ class Machine:
     """The number of a user's account; None where there is none."""
     members: Callable[[str], List[str]] = _members
     """The members of a group; none where there is no such group."""
-    look: Callable[[str, int, Optional[int]], sessions.Session] = sessions.look
+    look: Callable[[str, Promise], sessions.Session] = sessions.look
     probe_sync: Callable[[], Dict[str, Any]] = probe.probe
     """What the kernel can wait on, as the module futex_wait_multiple returns it."""
     run_in_child: Callable[[Callable[[], float]], float] = in_child
@@ -155,6 +188,10 @@ class Machine:
     def read(self, path: str) -> Optional[str]:
         """The text of a file in /proc or /sys; None where it is not there or not to be read."""
         return proc.read(path, self.root)
+
+    def has(self, path: str) -> bool:
+        """Whether there is something at a path, such as a device."""
+        return (self.root / path.lstrip("/")).exists()
 
     # -- the kernel and the boot loader
 
@@ -255,12 +292,12 @@ class Machine:
     # -- people and their sessions
 
     @cached_property
-    def _sessions(self) -> Dict[Tuple[str, int, Optional[int]], Union[sessions.Session, sessions.SessionError]]:
+    def _sessions(self) -> Dict[Tuple[str, Promise], Union[sessions.Session, sessions.SessionError]]:
         return {}
 
-    def session(self, user: str, rtprio: int, memlock_kb: Optional[int]) -> sessions.Session:
+    def session(self, user: str, promise: Promise) -> sessions.Session:
         """A new login of a user, and a service of the user's manager. Raises SessionError, at once the second time."""
-        key = (user, rtprio, memlock_kb)
+        key = (user, promise)
         if key not in self._sessions:
             try:
                 self._sessions[key] = self.look(*key)
@@ -270,6 +307,38 @@ class Machine:
         if isinstance(found, sessions.SessionError):
             raise found
         return found
+
+    def rtkit(self) -> Optional[Rtkit]:
+        """The running rtkit, which has an account of its own; None where there is none (rtkit-daemon --help)."""
+        account = self.uid("rtkit")
+        for process in processes.everything(self.root):
+            with contextlib.suppress(OSError):
+                if process.name() == "rtkit-daemon" and account is not None and process.users()[1] == account:
+                    said = dict(word.split("=", 1) for word in process.command() if "=" in word)
+                    return Rtkit(
+                        int(said.get("--max-realtime-priority", 20)), int(said.get("--rttime-usec-max", 200000))
+                    )
+        return None
+
+    def realtime_programs(self, uid: int) -> List[RealtimeProgram]:
+        """The programs of a user that have a thread under SCHED_FIFO or SCHED_RR."""
+        return list(self._realtime_programs(uid))
+
+    def _realtime_programs(self, uid: int) -> Iterator[RealtimeProgram]:
+        for process in processes.everything(self.root):
+            with contextlib.suppress(OSError):
+                if process.users()[1] != uid:
+                    continue
+                threads = [seen for seen in process.threads() if seen.policy in processes.REALTIME]
+                if threads:
+                    limits = process.limits()
+                    rttime, rtprio = limits["Max realtime timeout"][0], limits["Max realtime priority"][0]
+                    yield RealtimeProgram(
+                        process.name(),
+                        max(seen.priority for seen in threads),
+                        99 if rtprio == "unlimited" else int(rtprio),
+                        None if rttime == "unlimited" else int(rttime),
+                    )
 
     @property
     def forbids_looking(self) -> str:

@@ -155,3 +155,31 @@ def test_a_process_that_is_gone_is_an_os_error(tmp_path):
         with pytest.raises(OSError):
             question()
     assert process.ended()
+
+
+def test_open_files_are_known_by_number_and_by_what_they_lead_to():
+    with open("/dev/null", encoding="utf-8") as stream:
+        process = Process(os.getpid())
+        assert process.has_open(stream.fileno())
+        assert "/dev/null" in process.open_files()
+        number = stream.fileno()
+    assert not process.has_open(number)
+
+
+def test_the_nice_value_is_the_kernels():
+    child = subprocess.Popen(["nice", "-n", "7", "sleep", "30"])
+    try:
+        until = time.monotonic() + 10
+        while Process(child.pid).nice() != 7 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert Process(child.pid).nice() == 7
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_every_thread_is_looked_at(tmp_path):
+    folder = add_process(tmp_path, 7, ["pipewire"])
+    (add_process(tmp_path, 8, ["a"], policy=2, priority=20) / "task/8").rename(folder / "task/8")
+    (folder / "task/9").mkdir()  # one that ended meanwhile
+    assert sorted(Process(7, tmp_path).threads()) == [(0, 0), (2, 20)]

@@ -10,6 +10,7 @@ import os
 import pytest
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import sessions
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import machine as machines
 
@@ -99,7 +100,7 @@ def test_a_session_that_failed_is_not_waited_for_again(studio):
     machine = studio.machine()
     for _time in range(2):
         with pytest.raises(sessions.SessionError, match="it hangs"):
-            machine.session("ada", 95, None)
+            machine.session("ada", Promise(95, None, -20, 4096))
     assert len(studio.looks) == 1
 
 

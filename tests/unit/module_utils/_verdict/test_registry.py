@@ -14,6 +14,7 @@ import pytest
 from support import CHECKOUT
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
 from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
 
@@ -42,6 +43,9 @@ def test_the_verdict_has_the_order_of_the_signal_chain():
         "nice",
         "nofile",
         "rttime",
+        "user_manager",
+        "rtkit",
+        "cpu_latency",
         "runaway_guard",
         "rr_timeslice",
         "swappiness",
@@ -83,7 +87,7 @@ def test_only_what_is_present_is_asked_for(studio):
 
 def test_a_session_is_looked_at_once_for_all_checks(studio):
     studio.ask()
-    assert studio.looks == [("ada", 95, None)]
+    assert studio.looks == [("ada", Promise(95, None, -20, 1048576))]
 
 
 def test_a_check_gets_its_settings_and_no_others(studio, monkeypatch):
@@ -143,6 +147,8 @@ def test_what_must_fail_on_a_bare_machine_does(studio):
     studio.ada.groups.remove("realtime")
     for place in (studio.ada.login, studio.ada.desktop):
         place.environment.clear()
+        place.groups.clear()
+        place.stays_awake = "opening /dev/cpu_dma_latency was refused: Permission denied"
         place.limits.update(
             {
                 "Max realtime priority": ("0", "0"),
