@@ -60,6 +60,8 @@ def _group(group: str) -> Problems:
         yield f"is wrong: {problem}"
     elif "#" in group:
         yield f"is {shown(group)}: wanted a name without '#', with which a comment starts in limits.conf"
+    elif group.endswith("\\"):
+        yield f"is {shown(group)}: wanted a name without a backslash at its end, behind which udev would read on"
 
 
 def _users(users: List[str]) -> Problems:

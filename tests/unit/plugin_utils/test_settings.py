@@ -54,6 +54,7 @@ def test_the_defaults_are_fine():
         ({"boot_params_parameters": ["preempt=full", "preempt=none"]}, ["contradicts", "Keep one of them"]),
         ({"boot_params_parameters": ["a=" + "b" * 1023]}, ["1025 characters", "no more than 1024", "leave some out"]),
         ({"rt_limits_group": "a#b"}, ["rt_limits_group is 'a#b'", "without '#'"]),
+        ({"rt_limits_group": "a\\"}, ["without a backslash at its end"]),
         ({"rt_limits_group": "-G"}, ["rt_limits_group", "'-G' is no name"]),
         ({"rt_limits_group": "a" * 256}, ["rt_limits_group", "up to 255"]),
         (
