@@ -268,6 +268,9 @@ def test_pam_and_systemd_read_the_limits_that_were_asked_for(render: Render) -> 
         ("rt_limits_nice", -20, 0),
         ("sched_tuning_swappiness", 0, 200),
         ("sched_tuning_rr_timeslice_ms", 1, 1000),
+        ("sched_tuning_inotify_watches", 8192, 2**31 - 1),
+        ("sched_tuning_timer_frequency", 64, 8192),
+        ("sched_tuning_hda_power_save", 0, 3600),
     ],
 )
 def test_the_ends_of_a_range_are_taken_and_what_is_beyond_is_not(name: str, least: int, most: int) -> None:

@@ -40,33 +40,19 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
     capabilities,
     container,
     distributions,
+    governors,
     processes,
     sessions,
     tunables,
 )
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.interrupts import Thread, threads
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import manager as package_managers
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._wine import server
 
 _CAP_SYS_PTRACE, _CAP_SYS_NICE, _CAP_SYS_RESOURCE = 19, 23, 24  # linux/capability.h
-_PF_KTHREAD = 0x00200000  # linux/sched.h: the process is a thread of the kernel
-_SCHED_FIFO = 1  # linux/sched.h
-_IRQ_THREAD = re.compile(r"irq/(\d+)-")  # kernel/irq/manage.c, setup_irq_thread
-
-
-@dataclass(frozen=True)
-class InterruptThread:
-    """The thread of an interrupt: its scheduling policy by number, and its real-time priority."""
-
-    policy: int
-    priority: int
-
-    @property
-    def is_fifo(self) -> bool:
-        """Whether it runs under SCHED_FIFO."""
-        return self.policy == _SCHED_FIFO
 
 
 class Rtkit(NamedTuple):
@@ -152,6 +138,8 @@ class Machine:
     """Whether a wineserver that a user starts holds the capability. Raises WineserverError when it does not start."""
     variables_read: Callable[[str, Iterable[str]], Set[str]] = server.variables_read
     """Which of some environment variables a wineserver, or the Wine beside it, can read."""
+    running_daemons: Callable[[Path], Dict[str, str]] = governors.running
+    """The programs that set the governor by themselves, each with what keeps it from that."""
     attribute: Callable[[str], Optional[bytes]] = capabilities.read
     """A file's attribute with its capabilities."""
 
@@ -235,20 +223,9 @@ class Machine:
         folders = (self.root / "sys/kernel/irq").glob("[0-9]*")
         return sorted(int(folder.name) for folder in folders if self.read(f"/sys/kernel/irq/{folder.name}/actions"))
 
-    def interrupt_threads(self) -> Dict[int, InterruptThread]:
-        """The threads of interrupts, by interrupt (proc(5), /proc/PID/stat: fields 2, 9, 40 and 41).
-
-        Only threads of the kernel count: a program of anybody may call itself irq/24-something.
-        """
-        found: Dict[int, InterruptThread] = {}
-        for folder in (self.root / "proc").glob("[0-9]*"):
-            # The name may hold spaces and parentheses; field 3 stands behind the last one.
-            name, _parenthesis, rest = (self.read(f"/proc/{folder.name}/stat") or "").partition("(")[2].rpartition(")")
-            fields = dict(enumerate(rest.split(), start=3))
-            interrupt = _IRQ_THREAD.match(name)
-            if interrupt and int(fields[9]) & _PF_KTHREAD:
-                found[int(interrupt.group(1))] = InterruptThread(int(fields[41]), int(fields[40]))
-        return found
+    def interrupt_threads(self) -> List[Thread]:
+        """The threads of interrupts, by number."""
+        return threads(self.root)
 
     def round_robin_ms(self) -> float:
         """The time slice that a SCHED_RR thread gets, in ms. Raises OSError where none may be started."""
@@ -272,6 +249,14 @@ class Machine:
         files = (self.root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_governor")
         cpus = sorted((path.parent.parent.name for path in files), key=lambda name: int(name[3:]))
         return {cpu: self.read(f"/sys/devices/system/cpu/{cpu}/cpufreq/scaling_governor") for cpu in cpus}
+
+    def governor_daemons(self) -> Dict[str, str]:
+        """The programs here that set the governor by themselves, each with what keeps it from that."""
+        return self.running_daemons(self.root)
+
+    def files(self, pattern: str) -> List[str]:
+        """The files of the kernel that a pattern means, sorted."""
+        return [f"/{path.relative_to(self.root)}" for path in sorted(self.root.glob(pattern.lstrip("/")))]
 
     def is_offline(self, cpu: str) -> bool:
         """Whether a CPU (cpu3) was taken offline; the first one has no switch for it."""

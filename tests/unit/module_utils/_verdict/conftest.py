@@ -26,6 +26,18 @@ RT = "6.12.9-rt-amd64"
 STOCK = "6.12.9-amd64"
 UIDS = {"root": 0, "ada": 1000, "grace": 1001, "rtkit": 109}
 KERNEL_THREAD = 0x00200000
+OURS = "/etc/sysctl.d/90-nspa-proaudio.conf"
+SYSCTLS = {
+    "fs.inotify.max_user_watches": "1048576",
+    "vm.dirty_bytes": "268435456",
+    "vm.dirty_background_bytes": "67108864",
+    "dev.hpet.max-user-freq": "3072",
+}
+ATTRIBUTES = {
+    "/sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
+    "/sys/class/rtc/rtc0/max_user_freq": "3072",
+    "/sys/module/snd_hda_intel/parameters/power_save": "0",
+}
 
 
 class Packages:
@@ -68,6 +80,9 @@ class Studio:
             "vm.swappiness": ("10", "/etc/sysctl.d/50-nspa-proaudio.conf"),
             "kernel.sched_rr_timeslice_ms": ("50", "/etc/sysctl.d/50-nspa-proaudio.conf"),
         }
+        self.boot.update({name: (value, OURS) for name, value in SYSCTLS.items()})
+        self.daemons: Dict[str, str] = {}
+        """The programs that set the governor, each with what stops it."""
         self.holds: Any = True
         """What a started wineserver answers; an exception is raised."""
         self.started: List[Tuple[str, str]] = []
@@ -88,6 +103,10 @@ class Studio:
         self.write("/proc/sys/kernel/sched_rt_runtime_us", "950000\n")
         self.write("/proc/sys/kernel/sched_rt_period_us", "1000000\n")
         self.write("/sys/kernel/realtime", "1\n")
+        for name, value in SYSCTLS.items():
+            self.write(f"/proc/sys/{name.replace('.', '/')}", f"{value}\n")
+        for path, value in ATTRIBUTES.items():
+            self.write(path, f"{value}\n")
         self.write("/dev/cpu_dma_latency", "")
         self.process(70, ["/usr/libexec/rtkit-daemon"], uid=UIDS["rtkit"], name="rtkit-daemon")
         self.write("/usr/lib/x86_64-linux-gnu/security/pam_systemd.so", "")
@@ -95,7 +114,7 @@ class Studio:
             self.write(f"/sys/kernel/irq/{interrupt}/actions", "something\n")
         self.write("/sys/kernel/irq/7/actions", "\n")  # nobody handles this one
         self.thread(51, "irq/9-acpi", 50)
-        self.thread(52, "irq/24-snd (hda)", 95)
+        self.thread(52, "irq/24-snd_hda_intel:card0 (x)", 95)
         self.program(str(self.wineserver), "cap_sys_nice+ep")
 
     def write(self, path: str, text: str) -> None:
@@ -175,6 +194,7 @@ class Studio:
             wineservers=lambda pattern: [path for path in self._programs(pattern) if "wineserver" in path],
             holds_cap_sys_nice=self._start,
             variables_read=lambda path, names: self.read_by_wine & set(names),
+            running_daemons=lambda root: self.daemons,
             attribute=self.attributes.get,
         )
 
