@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SNAPSHOT = (Path(__file__).parent.parent / "snapshot.sh").read_text(encoding="utf-8")
-PARTS = ("files", "packages", "manual", "groups", "tunables", "kernel", "cmdline", "capabilities")
+PARTS = ("files", "packages", "manual", "groups", "tunables", "devices", "kernel", "cmdline", "capabilities")
 
 
 @pytest.fixture(params=PARTS)

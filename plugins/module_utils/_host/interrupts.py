@@ -57,7 +57,7 @@ class Priorities(NamedTuple):
     def wanted(self, thread: Thread) -> int:
         """The priority that a thread shall have. Drivers may put others lower than usual, and know why."""
         if thread.kind == OTHER:
-            return min(thread.priority, self.other) if thread.is_fifo else thread.priority
+            return min(thread.priority, self.other)
         return self.sound if thread.kind == SOUND else self.usb
 
     def differing(self, threads: List[Thread]) -> List[Thread]:

@@ -102,6 +102,7 @@ def test_on_a_line_that_is_shared_the_names_tell(machine):
         (USB, 1, 90, 90, False),
         (OTHER, 1, 51, 50, True),
         (OTHER, 1, 50, 50, False),
+        (OTHER, 2, 80, 50, True),
         (OTHER, 1, 49, 49, False),  # lower than usual, by its driver's wish
         (OTHER, 0, 0, 0, False),
     ],
