@@ -28,6 +28,6 @@ getcap -r /usr 2>/dev/null | sort > "$out/capabilities" || true
     # What a kernel may lack; another one may run by now.
     cat /sys/class/rtc/rtc0/max_user_freq 2>/dev/null || true
 ) > "$out/tunables"
-stat --format '%n %A %U %G' /dev/cpu_dma_latency /dev/rtc0 > "$out/devices"
+stat --format '%n %A %U %G' /dev/cpu_dma_latency /dev/rtc0 > "$out/devices" 2>/dev/null || true
 uname -r > "$out/kernel"
 sed 's/^BOOT_IMAGE=[^ ]* //' /proc/cmdline > "$out/cmdline"
