@@ -342,15 +342,15 @@ def _sysctls(values: Mapping[str, str], change: TunablesChange) -> List[Tunable]
         if not path.is_file():
             change.left_alone.append(f"the running kernel ({os.uname().release}) has no {name}")
             continue
+        other = root / "proc/sys" / sysctls.key(_OTHER.get(name, name))
         try:
             current = change.kernel.read(str(path))
+            beside = {str(other): change.kernel.read(str(other))} if other != path and other.is_file() else {}
         except OSError as error:
             raise TunableError(
                 f"{name} is wanted to be {value}, but its value cannot be read ({error.strerror}), so it could never "
                 "be put back: it is an order to the kernel, or not for us to see; set it to null to leave it out"
             ) from error
-        other = root / "proc/sys" / sysctls.key(_OTHER[name]) if name in _OTHER else None
-        beside = {} if other is None else {str(other): _read(change.kernel, str(other)) or "0"}
         found.append(Tunable(name, value, {str(path): current}, beside))
     return found
 

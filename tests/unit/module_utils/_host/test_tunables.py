@@ -429,6 +429,13 @@ def test_bytes_and_ratio_are_put_back_by_the_one_that_was_set(machine: Machine, 
     assert machine.owned() == {}
 
 
+def test_a_ratio_that_cannot_be_read_could_never_be_put_back(machine: Machine) -> None:
+    files = kernel_of_dirty_pages(machine, "0", "20")
+    machine.silent.append(files[1])
+    with pytest.raises(TunableError, match=r"vm\.dirty_bytes .* could never be put back"):
+        machine.compare({"vm.dirty_bytes": 268435456})
+
+
 def test_bytes_that_go_with_a_value_that_is_refused_leave_the_ratio(machine: Machine) -> None:
     files = kernel_of_dirty_pages(machine, "0", "20")
     machine.takes["swappiness"] = refuse
