@@ -45,7 +45,10 @@ class Process:
 
     def limits(self) -> Dict[str, Tuple[str, str]]:
         """The limits (soft, hard) by row of /proc/PID/limits, as the kernel prints them."""
-        return parse_limits(self._read("limits"))
+        text = self._read("limits")
+        if not text:  # the kernel shows none of a process that is being removed (fs/proc/base.c, proc_pid_limits)
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        return parse_limits(text)
 
     def environment(self) -> Dict[str, str]:
         """The environment that its program was started with; of a variable that is there twice the first (getenv)."""
@@ -105,7 +108,7 @@ class Process:
         """How each of its threads is scheduled; those that ended meanwhile are left out."""
         found = []
         for number in os.listdir(self._folder / "task"):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 found.append(_scheduling(self._stat(f"task/{number}/stat")))
         return found
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import List
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.sessions import Session
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import people
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.machine import Machine, RealtimeProgram
-from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.model import Answer, Check, Settings
+from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.model import Answer, Check, Settings, worst
 
 _WANTED = "priorities come from the session's own limits"
 
@@ -23,6 +24,7 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     if rtkit is None:
         return Answer("vacuous", "rtkit does not run", _WANTED)
     seen = f"rtkit runs, and grants no more than priority {rtkit.priority} and {rtkit.rttime_us // 1000} ms"
+    answers = []
     for user in people.find(machine, settings).present:
         granted = [
             program
@@ -30,19 +32,25 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
             if program.rttime_us is not None and program.priority <= rtkit.priority
         ]
         if granted:
-            return _judge(user, f"{seen}; {user} has {_shown(granted)} from it", granted, settings["rt_limits_rtprio"])
-    return Answer("pass", f"{seen}; no program of anybody's has it from there", _WANTED)
+            answers.append(_judge(machine, settings, user, granted))
+    if not answers:
+        return Answer("pass", f"{seen}; no program of anybody's has it from there", _WANTED)
+    return worst([Answer("pass", seen, _WANTED), *answers])
 
 
-def _judge(user: str, evidence: str, granted: List[RealtimeProgram], rtprio: int) -> Answer:
-    if all(program.limit < rtprio for program in granted):
-        remedy = f"Log {user} out everywhere and in again, or reboot: these programs are from before the limits."
-        return Answer("pending", evidence, _WANTED, remedy)
+def _judge(machine: Machine, settings: Settings, user: str, granted: List[RealtimeProgram]) -> Answer:
+    evidence = f"{user} has {_shown(granted)} from it"
+    if all(program.limit < settings["rt_limits_rtprio"] for program in granted):
+        return people.ask_one(machine, settings, _WANTED, user, lambda session: _pending(evidence, session))
     remedy = (
         f"These programs ask rtkit although {user}'s limits would do: update them, or keep rtkit away with "
         "systemctl mask --now rtkit-daemon, and start them again."
     )
     return Answer("fail", evidence, _WANTED, remedy)
+
+
+def _pending(evidence: str, session: Session) -> Answer:
+    return Answer("pending", f"{evidence}, since before the limits", _WANTED, people.again(session))
 
 
 def _shown(granted: List[RealtimeProgram]) -> str:

@@ -149,6 +149,9 @@ def test_a_process_that_is_gone_is_an_os_error(tmp_path):
     (tmp_path / "proc/7/status").write_text("Name:\tzombie\n")
     with pytest.raises(OSError, match="has ended"):
         Process(7, tmp_path).locked_kb()
+    (tmp_path / "proc/7/limits").write_text("")  # as the kernel has it while it removes a process
+    with pytest.raises(OSError, match="has ended"):
+        Process(7, tmp_path).limits()
     remove_process(tmp_path, 7)
     process = Process(7, tmp_path)
     for question in (process.limits, process.environment, process.users, process.scheduling, process.cgroup):
@@ -183,3 +186,17 @@ def test_every_thread_is_looked_at(tmp_path):
     (add_process(tmp_path, 8, ["a"], policy=2, priority=20) / "task/8").rename(folder / "task/8")
     (folder / "task/9").mkdir()  # one that ended meanwhile
     assert sorted(Process(7, tmp_path).threads()) == [(0, 0), (2, 20)]
+
+
+def test_a_thread_that_ends_while_it_is_read_is_left_out(tmp_path, monkeypatch):
+    folder = add_process(tmp_path, 7, ["pipewire"])
+    (folder / "task/9").mkdir()
+    read = Process._read
+
+    def ended(process, name):
+        if name == "task/9/stat":
+            raise ProcessLookupError(3, "No such process")  # ESRCH: the file was opened before
+        return read(process, name)
+
+    monkeypatch.setattr(Process, "_read", ended)
+    assert Process(7, tmp_path).threads() == [(0, 0)]

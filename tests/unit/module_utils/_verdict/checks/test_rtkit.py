@@ -25,6 +25,27 @@ def test_a_program_that_runs_on_its_grant_is_named(studio, limit, status):
     assert ("mask --now rtkit-daemon" in row["remedy"]) == (status == "fail")
 
 
+@pytest.mark.parametrize("users", [["ada", "grace"], ["grace", "ada"]], ids=str)
+def test_the_worst_of_all_users_counts_and_each_is_named(studio, users):
+    studio.process(71, ["pipewire"], **GRANTED, rtprio="0")
+    studio.process(72, ["player"], **{**GRANTED, "uid": 1001, "name": "player"}, rtprio="95")
+    row = studio.ask(rt_limits_users=users)["rtkit"]
+    assert row["status"] == "fail" and "although grace's limits would do" in row["remedy"]
+    assert row["evidence"].count("rtkit runs") == 1
+    assert "ada has pipewire at 20 from it" in row["evidence"] and "grace has player at 20" in row["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("lingers", "remedy"), [(False, "Log ada out everywhere"), (True, "systemctl restart user@1000.service")]
+)
+def test_programs_from_before_the_limits_end_with_their_manager(studio, lingers, remedy):
+    studio.ada.manager_was_running, studio.ada.lingers = True, lingers
+    studio.process(71, ["pipewire"], **GRANTED, rtprio="0")
+    row = studio.ask()["rtkit"]
+    assert row["status"] == "pending"
+    assert remedy in row["remedy"]
+
+
 @pytest.mark.parametrize(
     "facts",
     [
