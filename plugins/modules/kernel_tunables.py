@@ -2,17 +2,19 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel tunables of the running machine: sysctls and the CPU frequency governor."""
+"""Kernel tunables of the running machine: sysctls, attributes below /sys and the CPU frequency governor."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: kernel_tunables
-short_description: Set sysctls and the CPU governor on the running machine
+short_description: Set sysctls, attributes and the CPU governor on the running machine
 version_added: "1.0.0"
 author: nspa.proaudio contributors (@nine7nine)
 description:
-  - Brings the live values of sysctls and of every CPU's frequency governor to what is wanted, in one call.
+  - Brings the live values of sysctls, of attributes below C(/sys) and of every CPU's frequency governor to what is
+    wanted, in one call.
+  - What this kernel or this machine does not have is left alone, and RV(left_alone) says so.
   - Remembers the value that each had, so that O(state=absent) puts it back, unless somebody else changed it since.
   - Reads back what the kernel took. When it refuses a value or makes another one of it, the module fails, and what it
     set is put back.
@@ -34,8 +36,16 @@ options:
     description:
       - Sysctls by name, for example C(vm.swappiness). C(net.ipv4.conf.eth0/1.forwarding) and
         C(net/ipv4/conf/eth0.1/forwarding) are two names of the same.
-      - A name that the running kernel does not have fails, before anything is changed.
+      - C(vm.dirty_bytes) and C(vm.dirty_ratio) are two ways to say the same, and so are their C(background)
+        sisters; what is put back is the one that was set.
       - A value of null leaves the kernel's own.
+    type: dict
+    default: {}
+  attributes:
+    description:
+      - Attributes below C(/sys), by path; a path with C(*) or C(?) is every attribute that it matches. Of an attribute
+        that lists words with one in brackets, that one is the value.
+      - A value of null, or an empty text, leaves the kernel's own.
     type: dict
     default: {}
   governor:
@@ -64,7 +74,7 @@ attributes:
   platform:
     support: full
     platforms: linux
-    description: Reads and writes /proc/sys and /sys/devices/system/cpu.
+    description: Reads and writes /proc/sys and /sys.
 """
 
 EXAMPLES = r"""
@@ -74,6 +84,8 @@ EXAMPLES = r"""
     sysctls:
       vm.swappiness: 10
       kernel.sched_rr_timeslice_ms: 50
+    attributes:
+      /sys/kernel/mm/transparent_hugepage/enabled: madvise
     governor: performance
 """
 

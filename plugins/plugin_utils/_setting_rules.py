@@ -27,6 +27,8 @@ MEMLOCK_MOST = (2**63 - 1) // 1024
 NOFILE_LEAST = 1024
 #: fs.nr_open as the kernel starts with it (fs/file.c); it refuses to set a higher limit, and PAM goes on without one.
 NOFILE_MOST = 1048576
+#: Bytes of unwritten data. With less than a megabyte every program waits for the disk; a terabyte is no limit at all.
+DIRTY_LEAST, DIRTY_MOST = 2**20, 2**40
 #: Characters of all kernel parameters together. With what the boot loader adds they must fit in COMMAND_LINE_SIZE,
 #: 2048 on most machines; the kernel cuts off what does not.
 PARAMETERS_LONGEST = 1024
@@ -60,6 +62,8 @@ def _group(group: str) -> Problems:
         yield f"is wrong: {problem}"
     elif "#" in group:
         yield f"is {shown(group)}: wanted a name without '#', with which a comment starts in limits.conf"
+    elif group.endswith("\\"):
+        yield f"is {shown(group)}: wanted a name without a backslash at its end, behind which udev would read on"
 
 
 def _users(users: List[str]) -> Problems:
@@ -98,6 +102,12 @@ def _governor(governor: str) -> Problems:
     # The kernel's CPUFREQ_NAME_LEN is 16; it takes capitals too, but reads back its own small letters.
     if governor and not re.fullmatch(r"[a-z][a-z0-9_-]{0,14}", governor):
         yield f"is {shown(governor)}: wanted the name of a governor, such as performance, or '' to leave it alone"
+
+
+def _preference(preference: str) -> Problems:
+    # drivers/cpufreq/intel_pstate.c and amd-pstate.c: words, or a number of the processor's own scale.
+    if preference and not re.fullmatch(r"[a-z][a-z_]{0,31}|[0-9]{1,3}", preference):
+        yield f"is {shown(preference)}: wanted a preference, such as performance, or '' to leave it alone"
 
 
 def _parameters(parameters: List[str]) -> Problems:
@@ -192,6 +202,12 @@ RULES: Dict[str, Callable[[Any], Problems]] = {
     "sched_tuning_swappiness": _range(0, 200, ", or null to leave it alone"),
     "sched_tuning_rr_timeslice_ms": _range(1, 1000, " (the kernel's own is 100), or null to leave it alone"),
     "sched_tuning_governor": _governor,
+    "sched_tuning_energy_preference": _preference,
+    "sched_tuning_inotify_watches": _range(8192, 2**31 - 1, ", or null to leave it alone"),
+    "sched_tuning_dirty_bytes": _range(DIRTY_LEAST, DIRTY_MOST, ", or null to leave it alone"),
+    "sched_tuning_dirty_background_bytes": _range(DIRTY_LEAST, DIRTY_MOST, ", or null to leave it alone"),
+    "sched_tuning_timer_frequency": _range(64, 8192, ", or null to leave it alone"),
+    "sched_tuning_hda_power_save": _range(0, 3600, " seconds, where 0 is never, or null to leave it alone"),
     "wine_nspa_packages": _packages,
     "wine_nspa_capabilities": _capabilities,
     "wine_env_extra": environment.problems,
@@ -210,5 +226,17 @@ def together(values: Mapping[str, Any]) -> List[str]:
         found.append(
             "linux_nspa_source is 'packages', but linux_nspa_packages is empty: list the kernel's package files, "
             "each with src (a path on the host or an http(s) address) and sha256"
+        )
+    background, dirty = values["sched_tuning_dirty_background_bytes"], values["sched_tuning_dirty_bytes"]
+    if background is not None and dirty is not None and background >= dirty:
+        found.append(
+            f"sched_tuning_dirty_background_bytes is {background} and sched_tuning_dirty_bytes is {dirty}: wanted a "
+            "smaller number for the first, at which writing begins, than for the second, at which programs wait"
+        )
+    preference = values["sched_tuning_energy_preference"]
+    if values["sched_tuning_governor"] == "performance" and preference not in ("", "performance", "0"):
+        found.append(
+            f"sched_tuning_energy_preference is {preference} and sched_tuning_governor is performance, with which the "
+            "processor takes no other preference: wanted performance for both, or another governor"
         )
     return found

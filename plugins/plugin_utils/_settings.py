@@ -27,7 +27,15 @@ PLAYBOOKS: Dict[str, Dict[str, Any]] = {
 }
 
 #: Settings that may be null, which leaves alone what they set. Any other null is a line that was left unfinished.
-NULLABLE = ("sched_tuning_swappiness", "sched_tuning_rr_timeslice_ms")
+NULLABLE = (
+    "sched_tuning_swappiness",
+    "sched_tuning_rr_timeslice_ms",
+    "sched_tuning_inotify_watches",
+    "sched_tuning_dirty_bytes",
+    "sched_tuning_dirty_background_bytes",
+    "sched_tuning_timer_frequency",
+    "sched_tuning_hda_power_save",
+)
 #: Problems of one setting that are told; a list of a thousand wrong names says no more.
 MOST = 5
 #: How alike a name must be to count as a slip of the pen: two letters of fifteen.

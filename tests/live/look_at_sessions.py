@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import sessions
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.sessions import Session
 
 USER = "nspa-live"
 #: What every machine here may promise: a sandbox gives no more memory, and no real-time priority at all.
 RTPRIO, MEMLOCK_KB = 7, 4096
+PROMISE = Promise(RTPRIO, MEMLOCK_KB, 0, 1024)
 #: Seconds for start files that hang; less than what is meant for slow machines.
 WAIT = 6.0
 
@@ -36,7 +38,7 @@ def sh(command: str) -> str:
 
 
 def look(wait: float = sessions.WAIT) -> Session:
-    return sessions.look(USER, RTPRIO, MEMLOCK_KB, wait=wait)
+    return sessions.look(USER, PROMISE, wait=wait)
 
 
 def home() -> Path:
@@ -80,6 +82,7 @@ def seen(session: Session) -> None:
         assert place.environment["HOME"] == str(home()), place.environment
         assert place.limits[sessions.MEMLOCK][0] not in ("", "0")
         assert not place.locks and place.locked_kb >= MEMLOCK_KB, place.locks
+        assert not place.opens and not place.nices, (place.opens, place.nices)
         assert not place.capabilities, place.capabilities
 
 

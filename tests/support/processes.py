@@ -14,7 +14,7 @@ Max open files            1024                 1048576              files
 Max locked memory         {memlock:<20} {memlock:<20} bytes     
 Max nice priority         40                   40                   
 Max realtime priority     {rtprio:<20} {rtprio:<20} 
-Max realtime timeout      unlimited            unlimited            us        
+Max realtime timeout      {rttime:<20} {rttime:<20} us        
 """  # noqa: W291
 
 
@@ -30,6 +30,7 @@ def add_process(
     environment: Mapping[str, str] = {},
     memlock: str = "unlimited",
     rtprio: str = "95",
+    rttime: str = "unlimited",
     locked_kb: int = 0,
     policy: int = 0,
     priority: int = 0,
@@ -37,6 +38,8 @@ def add_process(
     no_new_privs: int = 0,
     bounding: int = (1 << 41) - 1,
     effective: int = 0,
+    nice: int = 0,
+    files: Mapping[int, str] = {},
 ) -> Path:
     """Put a process into ROOT/proc and return its folder. `started`: in ticks since the boot."""
     folder = root / "proc" / str(pid)
@@ -44,7 +47,7 @@ def add_process(
     (folder / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in command))
     (folder / "environ").write_bytes(b"".join(f"{key}={value}".encode() + b"\0" for key, value in environment.items()))
     (folder / "comm").write_text(f"{name}\n")
-    (folder / "limits").write_text(LIMITS.format(memlock=memlock, rtprio=rtprio))
+    (folder / "limits").write_text(LIMITS.format(memlock=memlock, rtprio=rtprio, rttime=rttime))
     (folder / "cgroup").write_text(f"2:cpu:/elsewhere\n1:name=systemd:{cgroup}\n0::{cgroup}\n")
     numbers = " ".join(str(number) for number in groups)
     (folder / "status").write_text(
@@ -54,8 +57,14 @@ def add_process(
     # Each field that is not set holds its own number, negative, so that a wrong one is seen.
     fields = [str(-number) for number in range(1, 53)]
     fields[0], fields[1], fields[2] = str(pid), f"({name})", "S"
-    fields[22 - 1], fields[40 - 1], fields[41 - 1] = str(started), str(priority), str(policy)
-    (folder / "stat").write_text(" ".join(fields) + "\n")
+    fields[19 - 1], fields[22 - 1] = str(nice), str(started)
+    fields[40 - 1], fields[41 - 1] = str(priority), str(policy)
+    for place in (folder, folder / "task" / str(pid)):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "stat").write_text(" ".join(fields) + "\n")
+    (folder / "fd").mkdir()
+    for number, target in files.items():
+        (folder / "fd" / str(number)).symlink_to(target)
     (folder / "exe").symlink_to(program)
     return folder
 

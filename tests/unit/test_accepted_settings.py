@@ -22,6 +22,7 @@ from support import CHECKOUT, readers
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.grub import Grub
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import devices
 from ansible_collections.nspa.proaudio.plugins.module_utils._wine import environment
 from ansible_collections.nspa.proaudio.plugins.plugin_utils import _setting_rules, _settings
 
@@ -229,6 +230,7 @@ LIMITS: List[Dict[str, Any]] = [
     {"rt_limits_rtprio": "90", "rt_limits_memlock": "8388608", "rt_limits_nice": "-11", "rt_limits_nofile": "4096"},
     {"rt_limits_group": "Grüße", "rt_limits_nofile": _setting_rules.NOFILE_MOST},
     {"rt_limits_group": "a%b*c"},
+    {"rt_limits_group": 'a"b$c'},
     {"rt_limits_group": "DOM\\musicians@example.org"},
     {"rt_limits_group": "1000"},
     {"rt_limits_group": "g" * 200},
@@ -254,6 +256,8 @@ def test_pam_and_systemd_read_the_limits_that_were_asked_for(render: Render) -> 
         pam = readers.pam_limits(folder / "limits.conf.j2", values["rt_limits_group"])
         assert {name: pam[name] for name in wanted} == wanted, given
         assert pam["NOFILE"][1] == hard, given
+        nodes = devices.rules((folder / "udev.rules.j2").read_bytes())
+        assert {node.group for node in nodes if node.name != "ntsync"} == {values["rt_limits_group"]}
 
 
 @pytest.mark.parametrize(
@@ -264,6 +268,9 @@ def test_pam_and_systemd_read_the_limits_that_were_asked_for(render: Render) -> 
         ("rt_limits_nice", -20, 0),
         ("sched_tuning_swappiness", 0, 200),
         ("sched_tuning_rr_timeslice_ms", 1, 1000),
+        ("sched_tuning_inotify_watches", 8192, 2**31 - 1),
+        ("sched_tuning_timer_frequency", 64, 8192),
+        ("sched_tuning_hda_power_save", 0, 3600),
     ],
 )
 def test_the_ends_of_a_range_are_taken_and_what_is_beyond_is_not(name: str, least: int, most: int) -> None:

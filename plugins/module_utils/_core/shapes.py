@@ -133,6 +133,8 @@ KINDS: Dict[str, Kind] = {
     "members": Kind(_member, {"before": _nothing}),
     # The value that each file of /proc/sys or /sys held.
     "tunables": Kind(_name, {"before": _map(_path, _text)}, {"set": _list(_text)}),
+    # The priorities that are ours, on whichever threads.
+    "irq_priorities": Kind(_name, {"before": _nothing}, {"set": _list(_number(1, 99))}),
     # A boot menu that has yet to be made anew.
     "boot_menu": Kind(_name, {"before": _nothing}),
     "wants": Kind(_name, {"before": _nothing, "arguments": _blob}),

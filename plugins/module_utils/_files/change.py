@@ -19,7 +19,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import disk
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._files import look, units, validate
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import devices, look, units, validate
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.look import HostFileError, Seen
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.write import place, stage, unstage, writing
 
@@ -49,7 +49,8 @@ class FilesChange:
 
     `forget`: paths that stand again as they did before we came; `unfinished`: paths that stand as wanted, and of which
     an interrupted run left the entry, or a file beside it, as it was on the way; `directories`: to be made; `litter`:
-    what else an interrupted run left; `unread`: units whose files stand as wanted, and which systemd has yet to read.
+    what else an interrupted run left; `unread`: units whose files stand as wanted, and which systemd has yet to read;
+    `due`: devices and modules whose files stand as wanted, and have yet to take effect; `stand`: those files.
     """
 
     role: str
@@ -60,6 +61,8 @@ class FilesChange:
     litter: List[str]
     kept_in: str
     unread: List[str] = field(default_factory=list)
+    due: List[str] = field(default_factory=list)
+    stand: Dict[str, bytes] = field(default_factory=dict)
     doubts: List[str] = field(default_factory=list)
     """Validators that could not be asked in a prediction, as sentences."""
     kept: Optional[List[Dict[str, str]]] = None
@@ -68,7 +71,7 @@ class FilesChange:
     @property
     def changed(self) -> bool:
         """Whether anything differs."""
-        return bool(self.changes or self.forget or self.unfinished or self.litter or self.unread)
+        return bool(self.changes or self.forget or self.unfinished or self.litter or self.unread or self.due)
 
     any = changed
 
@@ -105,6 +108,7 @@ class FilesChange:
         try:
             _record(manifest, self)
             _stage(self)
+            given_back = _give_back(self)
             for item in self.changes:
                 place(item.path, item.after)
                 placed.append(item.path)
@@ -116,6 +120,7 @@ class FilesChange:
         # Before the manifest forgets what was put back: a run that is cut here finds it again.
         if self.unread or units.of(placed):
             units.reload()
+        _bring_about(self, given_back)
         _finish(manifest, self)
 
     def result(self) -> Dict[str, Any]:
@@ -211,6 +216,21 @@ def _stage(change: FilesChange) -> None:
     for item in change.changes:
         if item.after.state is not None:
             stage(item.path, item.after)
+
+
+def _give_back(change: FilesChange) -> List[str]:
+    """Devices whose rules go, or change, are what they were without them."""
+    going = {item.path: item.seen.content for item in change.changes if item.seen.content is not None}
+    return devices.Devices().give_back(going)
+
+
+def _bring_about(change: FilesChange, given_back: List[str]) -> None:
+    """Devices and modules are as the files say that stand now."""
+    written = {item.path: item.after.content for item in change.changes if item.after.content is not None}
+    stand = {**change.stand, **{path: content for path, content in written.items() if devices.of_ours([path])}}
+    touched = devices.of_ours([*(item.path for item in change.changes), *change.forget])
+    if touched or change.due:
+        devices.Devices().bring_about(touched, stand, given_back)
 
 
 def _sync(change: FilesChange) -> None:

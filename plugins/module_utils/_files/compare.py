@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Set
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Entry, Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._files import block, units
+from ansible_collections.nspa.proaudio.plugins.module_utils._files import block, devices, units
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.change import (
     FILES,
     FilesChange,
@@ -65,6 +65,9 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
             written = _written(item, role)
             if any(entry.get(name) != value for name, value in written.items()) or os.path.lexists(staged(item.path)):
                 unfinished[item.path] = written
+    stand = {item.path: item.content for item in wanted if devices.of_ours([item.path])}
+    for change in changes:
+        stand.pop(change.path, None)
     forget = []
     paths = {item.path for item in wanted}
     for path, entry in sorted(manifest.owned(FILES, role).items()):
@@ -84,6 +87,8 @@ def compare(manifest: Manifest, role: str, wanted: Sequence[Wanted], predict: bo
         litter=[*manifest.litter(), *idle_directories(manifest)],
         kept_in=str(manifest.directory / "kept"),
         unread=units.unread({*paths, *manifest.owned(FILES, role)}),
+        due=devices.Devices().due(stand) if stand else [],
+        stand=stand,
     )
 
 

@@ -12,7 +12,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._files import files
-from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities, groups, tunables
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities, groups, irq_priorities, tunables
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import packages
 
 CONCERNS: Tuple[Concern, ...] = (
@@ -22,6 +22,7 @@ CONCERNS: Tuple[Concern, ...] = (
     groups.CONCERN,
     files.CONCERN,
     tunables.CONCERN,
+    irq_priorities.CONCERN,
     capabilities.CONCERN,
 )
 

@@ -2,20 +2,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The priority plan: who may interrupt whom.
 
-The JACK or PipeWire server comes first, then its clients, Wine, and last the interrupt threads. Two
-neighbours with the same SCHED_FIFO priority wait for each other, so the order is strict.
+The interrupts of sound cards come first, then those of USB controllers, to which interfaces are plugged in, the JACK or
+PipeWire server, its clients, Wine, and last the other interrupt threads. Two neighbours with the same SCHED_FIFO
+priority wait for each other, so the order is strict.
 """
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Tuple
 
-#: The plan from the top: the variable, and what it stands for.
-ORDER: Tuple[Tuple[str, str], ...] = (
+#: Threads of the kernel, which no session's limit binds.
+INTERRUPTS_ABOVE: Tuple[Tuple[str, str], ...] = (
+    ("sched_tuning_irq_sound_rtprio", "the interrupts of sound cards"),
+    ("sched_tuning_irq_usb_rtprio", "the interrupts of USB controllers"),
+)
+OTHERS = ("sched_tuning_irq_other_rtprio", "the other interrupt threads")
+
+#: Programs that a user starts.
+PROGRAMS: Tuple[Tuple[str, str], ...] = (
     ("rt_limits_server_rtprio", "the JACK or PipeWire server"),
     ("rt_limits_client_rtprio", "the audio clients"),
     ("wine_env_rt_prio", "Wine's ceiling"),
 )
+
+#: The plan from the top: the variable, and what it stands for.
+ORDER: Tuple[Tuple[str, str], ...] = (*INTERRUPTS_ABOVE, *PROGRAMS, OTHERS)
 
 #: The limit that sessions get; every program that a user starts must fit below it.
 LIMIT = "rt_limits_rtprio"
@@ -56,15 +67,16 @@ def problems(values: Mapping[str, Any]) -> List[str]:
                 f"{known[lower]} ({lower_who}), but {upper_who} must stand strictly above {lower_who}; "
                 f"raise {upper} or lower {lower}"
             )
-    for name, who in ordered[-1:]:
+    # A plan without the other interrupts has them where the kernel puts them.
+    for name, who in ordered[-1:] if OTHERS[0] not in known else ():
         if known[name] <= INTERRUPTS:
             found.append(
                 f"the priority plan is out of order: {name} is {known[name]} ({who}), but the kernel's interrupt "
                 f"threads run at {INTERRUPTS} and would hold it up; raise {name} above {INTERRUPTS}"
             )
     if LIMIT in known:
-        for name, who in ordered:
-            if known[name] > known[LIMIT]:
+        for name, who in PROGRAMS:
+            if name in known and known[name] > known[LIMIT]:
                 found.append(
                     f"{name} is {known[name]} ({who}), but sessions may only use priorities up to {LIMIT}, "
                     f"which is {known[LIMIT]}; raise {LIMIT} or lower {name}"

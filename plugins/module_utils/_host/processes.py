@@ -17,8 +17,10 @@ from typing import Dict, Iterator, List, NamedTuple, Tuple
 #: The most that is read of a file of /proc, in bytes. An environment of this size is nobody's who makes music.
 MOST = 256 * 1024
 
-#: Scheduling policy (linux/sched.h).
+#: Scheduling policies (linux/sched.h).
 SCHED_FIFO = 1
+SCHED_RR = 2
+REALTIME = (SCHED_FIFO, SCHED_RR)
 
 #: The capability's number (linux/capability.h).
 CAP_SYS_NICE = 23
@@ -43,7 +45,10 @@ class Process:
 
     def limits(self) -> Dict[str, Tuple[str, str]]:
         """The limits (soft, hard) by row of /proc/PID/limits, as the kernel prints them."""
-        return parse_limits(self._read("limits"))
+        text = self._read("limits")
+        if not text:  # the kernel shows none of a process that is being removed (fs/proc/base.c, proc_pid_limits)
+            raise ProcessLookupError(f"process {self.pid} has ended")
+        return parse_limits(text)
 
     def environment(self) -> Dict[str, str]:
         """The environment that its program was started with; of a variable that is there twice the first (getenv)."""
@@ -96,9 +101,32 @@ class Process:
         return int(self._stat()[6 - 3])
 
     def scheduling(self) -> Scheduling:
-        """How it is scheduled: fields 41 and 40 of /proc/PID/stat, counted from 1."""
-        fields = self._stat()
-        return Scheduling(int(fields[41 - 3]), int(fields[40 - 3]))
+        """How its first thread is scheduled."""
+        return _scheduling(self._stat())
+
+    def threads(self) -> List[Scheduling]:
+        """How each of its threads is scheduled; those that ended meanwhile are left out."""
+        found = []
+        for number in os.listdir(self._folder / "task"):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found.append(_scheduling(self._stat(f"task/{number}/stat")))
+        return found
+
+    def nice(self) -> int:
+        """Its nice value, which it keeps under a real-time policy: field 19 of /proc/PID/stat."""
+        return int(self._stat()[19 - 3])
+
+    def has_open(self, number: int) -> bool:
+        """Whether it has a file of that number open."""
+        return os.path.lexists(self._folder / "fd" / str(number))
+
+    def open_files(self) -> List[str]:
+        """What its open files lead to; those that are closed meanwhile are left out."""
+        found = []
+        for number in os.listdir(self._folder / "fd"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(self._folder / "fd" / number))
+        return found
 
     def started(self) -> int:
         """When it was started, in clock ticks since the boot: field 22 of /proc/PID/stat."""
@@ -124,13 +152,18 @@ class Process:
             raise ProcessLookupError(f"process {self.pid} has ended")  # a zombie has no memory, so no such row
         return found.group(1).strip()
 
-    def _stat(self) -> List[str]:
+    def _stat(self, name: str = "stat") -> List[str]:
         """The fields of /proc/PID/stat from the third on: the second is a name that may hold anything."""
-        return self._read("stat").rpartition(")")[2].split()
+        return self._read(name).rpartition(")")[2].split()
 
     def _read(self, name: str) -> str:
         with open(self._folder / name, "rb") as stream:
             return stream.read(MOST).decode("utf-8", "replace")
+
+
+def _scheduling(fields: List[str]) -> Scheduling:
+    """Fields 41 and 40 of /proc/PID/stat, counted from 1; these begin with the third."""
+    return Scheduling(int(fields[41 - 3]), int(fields[40 - 3]))
 
 
 def everything(root: Path = Path("/")) -> Iterator[Process]:

@@ -22,7 +22,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Tuple
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import processes, systemd
-from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import LIFETIME, Attempt
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import LIFETIME, Attempt, Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.processes import Process
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.systemd import ANSWER, Run, Systemd
 
@@ -71,18 +71,30 @@ class SessionError(HostError):
 class Place:
     """What a process of the user gets in one place, as the kernel shows it from outside."""
 
-    problem: str = ""  #: why it could not be looked at; then `fifo`, `locks` and `capabilities` say the same
+    problem: str = ""  #: why it could not be looked at; then all that was tried says the same
     limits: Dict[str, Tuple[str, str]] = field(default_factory=dict)  #: (soft, hard) by row of /proc/PID/limits
     environment: Dict[str, str] = field(default_factory=dict)
     fifo: str = ""  #: empty: it really became SCHED_FIFO at the promised priority; else what the kernel said
     locks: str = ""  #: empty: it really locked `locked_kb`, and its limit is as promised; else what the kernel said
     locked_kb: int = 0
+    opens: str = ""  #: empty: it really has as many files open as promised; else what the kernel said
+    nices: str = ""  #: empty: it really has the promised nice value; else what the kernel said
+    stays_awake: str = ""  #: empty: it really opened the device that keeps the CPUs awake; else what the kernel said
+    groups: List[str] = field(default_factory=list)
     capabilities: str = ""  #: empty: a program gets cap_sys_nice from its file there; else what forbids it
 
     @classmethod
     def unseen(cls, problem: str) -> Place:
         """A place that could not be looked at: nothing in it is green."""
-        return cls(problem, fifo=problem, locks=problem, capabilities=problem)
+        return cls(
+            problem,
+            fifo=problem,
+            locks=problem,
+            opens=problem,
+            nices=problem,
+            stays_awake=problem,
+            capabilities=problem,
+        )
 
 
 @dataclass
@@ -94,12 +106,13 @@ class Session:
     login: Place = field(default_factory=Place)  #: the user's own login shell, as it really starts (su - USER, ssh)
     desktop: Place = field(default_factory=Place)  #: a service of the user's manager: PipeWire, the desktop
     manager_was_running: bool = False  #: the user was logged in already, so the manager may be from before a change
+    lingers: bool = False  #: and it runs on without a session, so that a logout does not end it
+    uid: int = 0
 
 
 def look(
     user: str,
-    rtprio: int,
-    memlock_kb: Optional[int],
+    promise: Promise,
     run: Run = programs.run,
     root: Path = Path("/"),
     wait: float = WAIT,
@@ -111,8 +124,7 @@ def look(
     nor the user's manager, unless it ran before or has another reason to run. It takes at most `wait` seconds and
     half a minute more. Needs root, and systemd as PID 1.
 
-    :param rtprio: the promised real-time priority, 1 to 98.
-    :param memlock_kb: the promised limit of locked memory in kB; None: unlimited.
+    :param promise: what is tried there.
     :raises SessionError: when no session can be opened, or something of it cannot be ended.
     """
     if not systemd.runs(root):
@@ -133,8 +145,8 @@ def look(
         )
     token = secrets.token_hex(8)
     try:
-        attempt = Attempt(rtprio, memlock_kb, token, root)
-        return _Look(entry, memlock_kb, attempt, token, run, root, wait).look()
+        attempt = Attempt(promise, token, root)
+        return _Look(entry, attempt, token, run, root, wait).look()
     except SessionError:
         raise
     except HostError as error:
@@ -147,7 +159,6 @@ class _Look:
     def __init__(
         self,
         account: pwd.struct_passwd,
-        memlock_kb: Optional[int],
         attempt: Attempt,
         token: str,
         run: Run,
@@ -156,7 +167,6 @@ class _Look:
     ) -> None:
         self.user, self.uid, self.gid = account.pw_name, account.pw_uid, account.pw_gid
         self.shell = account.pw_shell or "/bin/sh"  # passwd(5)
-        self.memlock_kb = memlock_kb
         self.attempt = attempt
         self.token = token
         self.run = run
@@ -174,7 +184,8 @@ class _Look:
     def look(self) -> Session:
         """Open a session, look, and end all of it."""
         before = self.systemd.property(self.manager_unit, "ActiveState") in ("active", "activating", "reloading")
-        session = Session(self.user, manager_was_running=before)
+        session = Session(self.user, manager_was_running=before, uid=self.uid)
+        session.lingers = before and self.systemd.lingers(self.uid)
         try:
             self.asked_at = self._clock()
             self._open()
@@ -306,6 +317,10 @@ class _Look:
                 fifo=self.attempt.fifo(process),
                 locks=self._too_little(limits) or self.attempt.locks(process),
                 locked_kb=process.locked_kb(),
+                opens=self.attempt.opens(process),
+                nices=self.attempt.nices(process),
+                stays_awake=self.attempt.stays_awake(process),
+                groups=[_group_name(number) for number in process.groups()],
                 capabilities=_capabilities(process),
             )
             return place if process.started() == started else None
@@ -319,10 +334,10 @@ class _Look:
 
     def _too_little(self, limits: Mapping[str, Tuple[str, str]]) -> str:
         """What is wrong with the limit of locked memory; empty when it is as promised, or more."""
-        soft = limits.get(MEMLOCK, ("0", "0"))[0]
-        if soft == "unlimited" or (self.memlock_kb is not None and int(soft) >= self.memlock_kb * 1024):
+        soft, kb = limits.get(MEMLOCK, ("0", "0"))[0], self.attempt.promise.memlock_kb
+        if soft == "unlimited" or (kb is not None and int(soft) >= kb * 1024):
             return ""
-        promised = "without a limit" if self.memlock_kb is None else f"up to {self.memlock_kb} kB"
+        promised = "without a limit" if kb is None else f"up to {kb} kB"
         return f"memory may be locked up to {int(soft) // 1024} kB, not {promised}"
 
     def _groups(self) -> List[str]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import subprocess
 from pathlib import Path
 from typing import Dict, List, Optional, Protocol
@@ -40,6 +41,13 @@ class Systemd:
     def property(self, unit: str, name: str) -> str:
         """One property of a unit; empty where there is none."""
         return self.unit(unit, name)[name]
+
+    def active(self, *units: str) -> List[str]:
+        """Those of these units that are active, or are about to be."""
+        said = self._run(
+            *["systemctl", "show", "--property=Id", "--property=ActiveState", "--", *units], timeout=ANSWER
+        ).stdout
+        return re.findall(r"^Id=(\S+)\nActiveState=(?:active|activating|reloading)$", said, re.MULTILINE)
 
     def environment(self) -> List[str]:
         """The names of the variables that PID 1 hands to every unit."""

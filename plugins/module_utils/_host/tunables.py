@@ -1,9 +1,10 @@
 # Copyright: (c) 2026, nspa.proaudio contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Live kernel tunables: sysctls under /proc/sys, and the CPU frequency governor.
+"""Live kernel tunables: sysctls under /proc/sys, attributes under /sys, and the CPU frequency governor.
 
-What the kernel took is read back. What it held before is in the manifest, under the sysctl's name or ``governor``:
-``before``, values by path, and ``set``, the values that are ours. Put back is only what still holds one of ours.
+What the kernel took is read back. What it held before is in the manifest, under the sysctl's name, the attribute's path
+or ``governor``: ``before``, values by path, and ``set``, the values that are ours. Put back is only what still holds
+one of ours. What a kernel or a machine does not have is left alone, and named: kernels differ in what they can be told.
 """
 
 from __future__ import annotations
@@ -26,8 +27,17 @@ GOVERNOR = "governor"
 
 OPTIONS: Dict[str, Any] = {
     "sysctls": {"type": "dict", "default": {}},
+    "attributes": {"type": "dict", "default": {}},
     "governor": {"type": "str", "default": ""},
     "boot_file": {"type": "path", "default": "/etc/sysctl.d/90-nspa-proaudio.conf"},
+}
+
+#: Two ways to say the same (mm/page-writeback.c): whoever sets the one makes the other 0, and 0 cannot be set.
+_OTHER = {
+    "vm.dirty_bytes": "vm.dirty_ratio",
+    "vm.dirty_ratio": "vm.dirty_bytes",
+    "vm.dirty_background_bytes": "vm.dirty_background_ratio",
+    "vm.dirty_background_ratio": "vm.dirty_background_bytes",
 }
 
 #: Value and file of sysctls at boot.
@@ -45,8 +55,10 @@ class Kernel:
         self.root = root
 
     def read(self, path: str) -> str:
-        """Return the value in a file. Raises OSError."""
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+        """Return the value in a file; of a row of words, the one in brackets, which is chosen. Raises OSError."""
+        text = Path(path).read_text(encoding="utf-8", errors="replace").strip()
+        chosen = re.fullmatch(r"(?:\S+ )*\[(\S+)\](?: \S+)*", text)
+        return chosen.group(1) if chosen else text
 
     def write(self, path: str, value: str) -> None:
         """Set the value in a file that is there, in one write(2) (kernel.sysctl_writes_strict). Raises OSError."""
@@ -59,11 +71,15 @@ class Kernel:
 
 @dataclass
 class Tunable:
-    """One thing to set: its name, what is wanted, and the value in each of its files now."""
+    """One thing to set: its name, what is wanted, and the value in each of its files now.
+
+    `other`: the value of the tunable that says the same in another way, by path.
+    """
 
     name: str
     wanted: str
     current: Dict[str, str]  #: by path
+    other: Dict[str, str] = field(default_factory=dict)
 
     @property
     def differing(self) -> List[str]:
@@ -110,7 +126,7 @@ class TunablesChange:
         new = [item.name for item in self._differing if manifest.get(KIND, item.name) is None]
         for item in self._differing:
             entry = manifest.record(KIND, item.name, self.role, before={})
-            for path, value in item.current.items():
+            for path, value in {**item.current, **item.other}.items():
                 entry["before"].setdefault(path, value)
             entry["set"] = sorted({*entry.get("set", []), item.wanted})
         manifest.save()
@@ -130,8 +146,8 @@ class TunablesChange:
                 manifest.forget(KIND, name)
             manifest.save()
             raise TunableError(
-                f"{error}; choose another value, or leave it alone: null for a sysctl, an empty text for the governor"
-                f"{stays}"
+                f"{error}; choose another value, or leave it alone: null for a sysctl or an attribute, an empty text "
+                f"for the governor{stays}"
             ) from error
         self._put_back(manifest)
 
@@ -155,8 +171,9 @@ class TunablesChange:
     def _undo(self, written: List[Tuple[Tunable, str]]) -> bool:
         """Write the values from before again; whether all of them are back."""
         for item, path in reversed(written):
-            with contextlib.suppress(OSError):
-                self.kernel.write(path, item.current[path])
+            for place, value in {**item.other, path: item.current[path]}.items():
+                with contextlib.suppress(OSError):
+                    self.kernel.write(place, value)
         return all(_read(self.kernel, path) == item.current[path] for item, path in written)
 
     def _put_back(self, manifest: Manifest) -> None:
@@ -201,17 +218,20 @@ def compare(
 ) -> TunablesChange:
     """Compare the live values with what is wanted.
 
-    :param wanted: ``sysctls``, values by name, where None and an empty text leave one alone; ``governor`` of every
-        CPU, empty to leave it alone; ``boot_file``, the file in which the role sets the same sysctls at boot.
-    :raises TunableError: when the running kernel lacks a sysctl, or a CPU the governor.
+    :param wanted: ``sysctls``, values by name, and ``attributes``, values by path or pattern, where None and an empty
+        text leave one alone; ``governor`` of every CPU, empty to leave it alone; ``boot_file``, the file in which the
+        role sets the same sysctls at boot.
+    :raises TunableError: when a name or value is none, a value could never be put back, or a CPU lacks the governor.
     """
     change = TunablesChange(role=role, kernel=kernel or Kernel())
     names: Set[str] = set()
     if wanted is not None:
         values = _values(wanted["sysctls"])
         governor = wanted["governor"]
-        names = {*values, *([GOVERNOR] if governor else [])}
-        change.wanted = [*_sysctls(values, change), *_governor(governor, change)]
+        attributes = _attribute_values(wanted["attributes"])
+        names = {*values, *attributes, *([GOVERNOR] if governor else [])}
+        # The governor first: while it is performance, the processor takes no other preference.
+        change.wanted = [*_sysctls(values, change), *_governor(governor, change), *_attributes(attributes, change)]
         if purpose is not Purpose.JUDGE and not container.kind(change.kernel.root):
             change.warnings += _lost_at_boot(values, wanted["boot_file"], purpose, change.kernel.root)
     for item in change.wanted:
@@ -222,7 +242,8 @@ def compare(
             )
         change.before[item.name] = ", ".join(sorted(set(item.current.values())))
         change.values[item.name] = item.wanted if item.differing else change.before[item.name]
-    for name, entry in sorted(manifest.owned(KIND, role).items()):
+    owned = manifest.owned(KIND, role)
+    for name, entry in sorted(owned.items(), key=lambda item: (item[0] != GOVERNOR, item[0])):
         if name not in names:
             change.back.append(_to_put_back(name, entry, change))
     return change
@@ -261,15 +282,53 @@ def _values(wanted: Mapping[str, Any]) -> Dict[str, str]:
         problem = sysctls.problem(str(text))
         if problem:
             raise TunableError(problem)
-        line = str(value).strip(" ")
-        if isinstance(value, (bool, dict, list)) or not line or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", line):
-            raise TunableError(f"{text} is wanted to be {value!r}, which is not one line: write a number or a text")
+        line = _line(str(text), value)
         name = sysctls.name(sysctls.key(str(text)))
         if found.setdefault(name, line) != line:
             raise TunableError(
                 f"{name} is wanted twice, to be {found[name]} and {value}. Which of the two shall it be?"
             )
     return found
+
+
+def _line(name: str, value: Any) -> str:
+    """A value as it is written. Raises TunableError."""
+    line = str(value).strip(" ")
+    if isinstance(value, (bool, dict, list)) or not line or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", line):
+        raise TunableError(f"{name} is wanted to be {value!r}, which is not one line: write a number or a text")
+    return line
+
+
+def _attribute_values(wanted: Mapping[str, Any]) -> Dict[str, str]:
+    """Check paths and values of attributes."""
+    found = {}
+    for path, value in wanted.items():
+        if value in (None, ""):
+            continue
+        if not re.fullmatch(r"/sys(?:/[A-Za-z0-9_.:*?-]+)+", path) or "/../" in f"{path}/":
+            raise TunableError(f"{path!r} is not the path of an attribute: wanted one below /sys, without '..'")
+        found[path] = _line(path, value)
+    return found
+
+
+def _attributes(values: Mapping[str, str], change: TunablesChange) -> Iterator[Tunable]:
+    root = change.kernel.root
+    if values and container.kind(root):
+        change.left_alone.append("a container shares its host's devices: their attributes are set there")
+        return
+    for pattern, value in values.items():
+        current = {}
+        for path in sorted(root.glob(pattern.lstrip("/"))):
+            try:
+                current[str(path)] = change.kernel.read(str(path))
+            except OSError as error:
+                change.left_alone.append(f"{path} does not answer ({error.strerror}), so it is left as it is")
+        if current:
+            yield Tunable(pattern, value, current)
+        else:
+            change.left_alone.append(
+                f"there is no {pattern} that answers: {os.uname().release} or this machine lacks it"
+            )
 
 
 def _sysctls(values: Mapping[str, str], change: TunablesChange) -> List[Tunable]:
@@ -281,18 +340,18 @@ def _sysctls(values: Mapping[str, str], change: TunablesChange) -> List[Tunable]
     for name, value in values.items():
         path = root / "proc/sys" / sysctls.key(name)
         if not path.is_file():
-            raise TunableError(
-                f"{name} is wanted to be {value}, but the running kernel ({os.uname().release}) has no such tunable; "
-                "set it to null to leave it out"
-            )
+            change.left_alone.append(f"the running kernel ({os.uname().release}) has no {name}")
+            continue
+        other = root / "proc/sys" / sysctls.key(_OTHER.get(name, name))
         try:
             current = change.kernel.read(str(path))
+            beside = {str(other): change.kernel.read(str(other))} if other != path and other.is_file() else {}
         except OSError as error:
             raise TunableError(
                 f"{name} is wanted to be {value}, but its value cannot be read ({error.strerror}), so it could never "
                 "be put back: it is an order to the kernel, or not for us to see; set it to null to leave it out"
             ) from error
-        found.append(Tunable(name, value, {str(path): current}))
+        found.append(Tunable(name, value, {str(path): current}, beside))
     return found
 
 
@@ -340,7 +399,10 @@ def _to_put_back(name: str, entry: Mapping[str, Any], change: TunablesChange) ->
     """What of an entry is to be written: where the value is still ours, and not what it was before."""
     back = Back(name, {}, {})
     ours = entry.get("set")
-    for path, value in entry["before"].items():
+    before = dict(entry["before"])
+    other = str(change.kernel.root / "proc/sys" / sysctls.key(_OTHER[name])) if name in _OTHER else ""
+    instead = before.pop(other, "0")
+    for path, value in before.items():
         found = _read(change.kernel, path)
         if found is None:
             if os.path.lexists(path):
@@ -352,13 +414,16 @@ def _to_put_back(name: str, entry: Mapping[str, Any], change: TunablesChange) ->
         if found == value:
             continue
         if ours is None or any(same(item, found) for item in ours):
+            if value == "0" and instead != "0":
+                path, value = other, instead
             back.values[path] = value
         else:
             change.warnings.append(
                 f"{name} is {found}, which somebody else set; left as it is. Before this collection it was: {value}"
             )
+    after = {**back.current, **(dict.fromkeys(back.current, "0") if other in back.values else back.values)}
     change.before[name] = ", ".join(sorted(set(back.current.values())))
-    change.values[name] = ", ".join(sorted({back.values.get(path, found) for path, found in back.current.items()}))
+    change.values[name] = ", ".join(sorted(set(after.values())))
     return back
 
 

@@ -53,8 +53,7 @@ def _judge(machine: Machine, group: str, limit: Limit, session: Session) -> Answ
     if not in_login:
         return Answer("fail", seen, limit.wanted, _overruled(limit, "/etc/security", ", or ulimit in a start file"))
     if session.manager_was_running:
-        remedy = f"Log {session.user} out everywhere and in again, or reboot."
-        return Answer("pending", seen, limit.wanted, remedy)
+        return Answer("pending", seen, limit.wanted, people.again(session))
     return Answer("fail", seen, limit.wanted, _overruled(limit, "/etc/systemd"))
 
 

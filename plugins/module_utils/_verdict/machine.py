@@ -8,6 +8,7 @@ manager, the boot loader. Where they come from can be replaced through the const
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import grp
 import os
@@ -16,7 +17,21 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import kernels, loaders
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import Entry, Loader
@@ -25,31 +40,35 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
     capabilities,
     container,
     distributions,
+    governors,
+    processes,
     sessions,
     tunables,
 )
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.interrupts import Thread, threads
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages import manager as package_managers
 from ansible_collections.nspa.proaudio.plugins.module_utils._packages.manager import PackageManager
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._wine import server
 
 _CAP_SYS_PTRACE, _CAP_SYS_NICE, _CAP_SYS_RESOURCE = 19, 23, 24  # linux/capability.h
-_PF_KTHREAD = 0x00200000  # linux/sched.h: the process is a thread of the kernel
-_SCHED_FIFO = 1  # linux/sched.h
-_IRQ_THREAD = re.compile(r"irq/(\d+)-")  # kernel/irq/manage.c, setup_irq_thread
 
 
-@dataclass(frozen=True)
-class InterruptThread:
-    """The thread of an interrupt: its scheduling policy by number, and its real-time priority."""
+class Rtkit(NamedTuple):
+    """The most that the running rtkit grants."""
 
-    policy: int
     priority: int
+    rttime_us: int
 
-    @property
-    def is_fifo(self) -> bool:
-        """Whether it runs under SCHED_FIFO."""
-        return self.policy == _SCHED_FIFO
+
+class RealtimeProgram(NamedTuple):
+    """A program with a thread under a real-time policy."""
+
+    name: str  #: which it can choose itself
+    priority: int  #: the highest of its threads
+    limit: int  #: the highest that it may ask for itself
+    rttime_us: Optional[int]  #: the CPU time after which the kernel kills it; None: unlimited
 
 
 def _uid(user: str) -> Optional[int]:
@@ -109,7 +128,7 @@ class Machine:
     """The number of a user's account; None where there is none."""
     members: Callable[[str], List[str]] = _members
     """The members of a group; none where there is no such group."""
-    look: Callable[[str, int, Optional[int]], sessions.Session] = sessions.look
+    look: Callable[[str, Promise], sessions.Session] = sessions.look
     probe_sync: Callable[[], Dict[str, Any]] = probe.probe
     """What the kernel can wait on, as the module futex_wait_multiple returns it."""
     run_in_child: Callable[[Callable[[], float]], float] = in_child
@@ -119,6 +138,8 @@ class Machine:
     """Whether a wineserver that a user starts holds the capability. Raises WineserverError when it does not start."""
     variables_read: Callable[[str, Iterable[str]], Set[str]] = server.variables_read
     """Which of some environment variables a wineserver, or the Wine beside it, can read."""
+    running_daemons: Callable[[Path], Dict[str, str]] = governors.running
+    """The programs that set the governor by themselves, each with what keeps it from that."""
     attribute: Callable[[str], Optional[bytes]] = capabilities.read
     """A file's attribute with its capabilities."""
 
@@ -155,6 +176,10 @@ class Machine:
     def read(self, path: str) -> Optional[str]:
         """The text of a file in /proc or /sys; None where it is not there or not to be read."""
         return proc.read(path, self.root)
+
+    def has(self, path: str) -> bool:
+        """Whether there is something at a path, such as a device."""
+        return (self.root / path.lstrip("/")).exists()
 
     # -- the kernel and the boot loader
 
@@ -198,20 +223,9 @@ class Machine:
         folders = (self.root / "sys/kernel/irq").glob("[0-9]*")
         return sorted(int(folder.name) for folder in folders if self.read(f"/sys/kernel/irq/{folder.name}/actions"))
 
-    def interrupt_threads(self) -> Dict[int, InterruptThread]:
-        """The threads of interrupts, by interrupt (proc(5), /proc/PID/stat: fields 2, 9, 40 and 41).
-
-        Only threads of the kernel count: a program of anybody may call itself irq/24-something.
-        """
-        found: Dict[int, InterruptThread] = {}
-        for folder in (self.root / "proc").glob("[0-9]*"):
-            # The name may hold spaces and parentheses; field 3 stands behind the last one.
-            name, _parenthesis, rest = (self.read(f"/proc/{folder.name}/stat") or "").partition("(")[2].rpartition(")")
-            fields = dict(enumerate(rest.split(), start=3))
-            interrupt = _IRQ_THREAD.match(name)
-            if interrupt and int(fields[9]) & _PF_KTHREAD:
-                found[int(interrupt.group(1))] = InterruptThread(int(fields[41]), int(fields[40]))
-        return found
+    def interrupt_threads(self) -> List[Thread]:
+        """The threads of interrupts, by number."""
+        return threads(self.root)
 
     def round_robin_ms(self) -> float:
         """The time slice that a SCHED_RR thread gets, in ms. Raises OSError where none may be started."""
@@ -236,6 +250,14 @@ class Machine:
         cpus = sorted((path.parent.parent.name for path in files), key=lambda name: int(name[3:]))
         return {cpu: self.read(f"/sys/devices/system/cpu/{cpu}/cpufreq/scaling_governor") for cpu in cpus}
 
+    def governor_daemons(self) -> Dict[str, str]:
+        """The programs here that set the governor by themselves, each with what keeps it from that."""
+        return self.running_daemons(self.root)
+
+    def files(self, pattern: str) -> List[str]:
+        """The files of the kernel that a pattern means, sorted."""
+        return [f"/{path.relative_to(self.root)}" for path in sorted(self.root.glob(pattern.lstrip("/")))]
+
     def is_offline(self, cpu: str) -> bool:
         """Whether a CPU (cpu3) was taken offline; the first one has no switch for it."""
         return self.read(f"/sys/devices/system/cpu/{cpu}/online") == "0"
@@ -255,12 +277,12 @@ class Machine:
     # -- people and their sessions
 
     @cached_property
-    def _sessions(self) -> Dict[Tuple[str, int, Optional[int]], Union[sessions.Session, sessions.SessionError]]:
+    def _sessions(self) -> Dict[Tuple[str, Promise], Union[sessions.Session, sessions.SessionError]]:
         return {}
 
-    def session(self, user: str, rtprio: int, memlock_kb: Optional[int]) -> sessions.Session:
+    def session(self, user: str, promise: Promise) -> sessions.Session:
         """A new login of a user, and a service of the user's manager. Raises SessionError, at once the second time."""
-        key = (user, rtprio, memlock_kb)
+        key = (user, promise)
         if key not in self._sessions:
             try:
                 self._sessions[key] = self.look(*key)
@@ -270,6 +292,38 @@ class Machine:
         if isinstance(found, sessions.SessionError):
             raise found
         return found
+
+    def rtkit(self) -> Optional[Rtkit]:
+        """The running rtkit, which has an account of its own; None where there is none (rtkit-daemon --help)."""
+        account = self.uid("rtkit")
+        for process in processes.everything(self.root):
+            with contextlib.suppress(OSError):
+                if process.name() == "rtkit-daemon" and account is not None and process.users()[1] == account:
+                    said = dict(word.split("=", 1) for word in process.command() if "=" in word)
+                    return Rtkit(
+                        int(said.get("--max-realtime-priority", 20)), int(said.get("--rttime-usec-max", 200000))
+                    )
+        return None
+
+    def realtime_programs(self, uid: int) -> List[RealtimeProgram]:
+        """The programs of a user that have a thread under SCHED_FIFO or SCHED_RR."""
+        return list(self._realtime_programs(uid))
+
+    def _realtime_programs(self, uid: int) -> Iterator[RealtimeProgram]:
+        for process in processes.everything(self.root):
+            with contextlib.suppress(OSError):
+                if process.users()[1] != uid:
+                    continue
+                threads = [seen for seen in process.threads() if seen.policy in processes.REALTIME]
+                if threads:
+                    limits = process.limits()
+                    rttime, rtprio = limits["Max realtime timeout"][0], limits["Max realtime priority"][0]
+                    yield RealtimeProgram(
+                        process.name(),
+                        max(seen.priority for seen in threads),
+                        99 if rtprio == "unlimited" else int(rtprio),
+                        None if rttime == "unlimited" else int(rttime),
+                    )
 
     @property
     def forbids_looking(self) -> str:

@@ -6,12 +6,20 @@ from __future__ import annotations
 
 from typing import Callable, List, NamedTuple, Optional
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.sessions import Session, SessionError
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.machine import Machine
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.model import Answer, Settings, worst
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.text import plain
 
-SETTINGS = ("rt_limits_users", "rt_limits_group", "rt_limits_rtprio", "rt_limits_memlock")
+SETTINGS = (
+    "rt_limits_users",
+    "rt_limits_group",
+    "rt_limits_rtprio",
+    "rt_limits_memlock",
+    "rt_limits_nice",
+    "rt_limits_nofile",
+)
 """What a check that looks at sessions needs. All of them look with the same values, so that it is done once."""
 
 _QUOTED = 400
@@ -63,6 +71,23 @@ def memlock_kb(settings: Settings) -> Optional[int]:
     return None if value == "unlimited" else int(value)
 
 
+def promise(settings: Settings) -> Promise:
+    """What every session was promised."""
+    return Promise(
+        settings["rt_limits_rtprio"], memlock_kb(settings), settings["rt_limits_nice"], settings["rt_limits_nofile"]
+    )
+
+
+def again(session: Session) -> str:
+    """What replaces a manager that is from before a change: a logout does, unless it lingers (loginctl(1))."""
+    if session.lingers:
+        return (
+            f"{session.user}'s systemd manager lingers, so a logout does not end it: save your work, and run as root "
+            f"systemctl restart user@{session.uid}.service, which ends all that {session.user} runs in it, or reboot."
+        )
+    return f"Log {session.user} out everywhere and in again, or reboot."
+
+
 def quote(text: str) -> str:
     """What somebody else's program said, short enough for an evidence, to which more is added with a semicolon."""
     return plain(text, _QUOTED).rstrip(".")
@@ -70,7 +95,7 @@ def quote(text: str) -> str:
 
 def ask_one(machine: Machine, settings: Settings, wanted: str, user: str, ask: Callable[[Session], Answer]) -> Answer:
     try:
-        session = machine.session(user, settings["rt_limits_rtprio"], memlock_kb(settings))
+        session = machine.session(user, promise(settings))
     except SessionError as error:
         return _unseen(machine, user, quote(str(error)), wanted)
     problems = [

@@ -54,6 +54,7 @@ def test_the_defaults_are_fine():
         ({"boot_params_parameters": ["preempt=full", "preempt=none"]}, ["contradicts", "Keep one of them"]),
         ({"boot_params_parameters": ["a=" + "b" * 1023]}, ["1025 characters", "no more than 1024", "leave some out"]),
         ({"rt_limits_group": "a#b"}, ["rt_limits_group is 'a#b'", "without '#'"]),
+        ({"rt_limits_group": "a\\"}, ["without a backslash at its end"]),
         ({"rt_limits_group": "-G"}, ["rt_limits_group", "'-G' is no name"]),
         ({"rt_limits_group": "a" * 256}, ["rt_limits_group", "up to 255"]),
         (
@@ -64,6 +65,12 @@ def test_the_defaults_are_fine():
         ({"rt_limits_memlock": 8}, ["rt_limits_memlock is 8 kB", "at least 8192", "8388608 for 8 GB"]),
         ({"rt_limits_nice": 5}, ["rt_limits_nice is 5", "-20 to 0"]),
         ({"rt_limits_nofile": 1073741816}, ["rt_limits_nofile is 1073741816", "1024 to 1048576"]),
+        ({"sched_tuning_dirty_background_bytes": 268435456}, ["sched_tuning_dirty_background_bytes", "smaller number"]),
+        (
+            {"sched_tuning_energy_preference": "power"},
+            ["sched_tuning_energy_preference is power", "no other preference"],
+        ),
+        ({"sched_tuning_energy_preference": "p w"}, ["sched_tuning_energy_preference is 'p w'"]),
         ({"sched_tuning_governor": "Performance"}, ["sched_tuning_governor is 'Performance'", "performance"]),
         ({"wine_nspa_packages": ["wine-"]}, ["wine_nspa_packages has 'wine-'", "name of a package"]),
         ({"wine_nspa_packages": [{"wine": "10"}]}, ["wine_nspa_packages (number 1 of its list)", "wanted a text"]),

@@ -16,6 +16,7 @@ from ansible.template import Templar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import priority_plan
 from ansible_collections.nspa.proaudio.plugins.plugin_utils import _setting_rules, _setting_types, _settings
 
 try:  # ansible-core 2.19 and later: what an inventory has is marked as a template
@@ -246,7 +247,7 @@ def test_a_setting_without_a_value_is_refused_unless_that_means_something(name: 
 
 def test_every_setting_is_confined() -> None:
     """By its choices, its type, the priority plan, or a rule of its own."""
-    plan = {"rt_limits_rtprio", "rt_limits_server_rtprio", "rt_limits_client_rtprio", "wine_env_rt_prio"}
+    plan = {priority_plan.LIMIT, *(name for name, _who in priority_plan.ORDER)}
     free = {name for name, option in OPTIONS.items() if not option.get("choices") and option["type"] != "bool"}
     assert set(_setting_rules.RULES) == free - plan - {"nspa_hosts"}
 

@@ -59,11 +59,21 @@ def test_services_of_the_user_manager_really_start_real_time_threads(host):
     assert started.stdout.strip() == "success", started.stderr
 
 
-def test_somebody_else_gets_no_real_time_priority(host):
+def test_the_group_may_keep_the_cpus_awake(host):
+    opened = login(host, "sh -c 'exec 3>/dev/cpu_dma_latency'")
+    assert opened.rc == 0, opened.stderr
+
+
+@pytest.mark.parametrize("what", ["chrt --fifo 10 true", "exec 3>/dev/cpu_dma_latency", "exec 3</dev/rtc0"])
+def test_somebody_else_gets_none_of_it(host, what):
     assert host.run("id -u stranger || useradd --create-home stranger").rc == 0
-    refused = host.run("su - stranger -c 'chrt --fifo 10 true'")
+    refused = host.run(f"su - stranger -c '{what}'")
     assert host.run("userdel --remove stranger").rc == 0
     assert refused.rc != 0
+
+
+def test_no_unit_failed_at_boot(host):
+    assert host.check_output("systemctl list-units --failed --no-legend") == ""
 
 
 @pytest.mark.parametrize(
@@ -91,3 +101,6 @@ def test_the_capability_survives_the_start_of_the_server(host):
 def test_the_tunables_are_set_and_come_back_at_boot(host):
     assert host.sysctl("vm.swappiness") == 10
     assert host.sysctl("kernel.sched_rr_timeslice_ms") == 50
+    assert host.sysctl("fs.inotify.max_user_watches") == 1048576
+    assert host.sysctl("vm.dirty_bytes") == 268435456
+    assert host.file("/sys/class/rtc/rtc0/max_user_freq").content_string == "3072\n"

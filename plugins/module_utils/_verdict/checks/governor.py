@@ -12,6 +12,8 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     wanted: str = settings["sched_tuning_governor"]
     if not wanted:
         return Answer("vacuous", "left alone", "")
+    if settings["sched_tuning_governor_owner"] == "daemon":
+        return Answer("vacuous", "left to the daemon that sets it", "")
     if machine.container:
         return Answer("vacuous", "a container runs on its host's CPUs", wanted)
     governors = machine.governors()
@@ -33,4 +35,10 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     return Answer("pass", evidence, wanted)
 
 
-CHECK = Check("governor", "CPU frequency governor", _ask, ("sched_tuning_governor",), role="sched_tuning")
+CHECK = Check(
+    "governor",
+    "CPU frequency governor",
+    _ask,
+    ("sched_tuning_governor", "sched_tuning_governor_owner"),
+    role="sched_tuning",
+)

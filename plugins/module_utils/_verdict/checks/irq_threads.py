@@ -16,9 +16,9 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     if machine.container:
         return Answer("vacuous", "a container does not see its host's interrupts", _WANTED)
     handled, threads = machine.interrupts(), machine.interrupt_threads()
-    threaded = [threads[number] for number in handled if number in threads]
+    threaded = {thread.number: thread for thread in threads if thread.number in handled}
     seen = f"{len(threaded)} of {len(handled)} interrupts"
-    priorities = [thread.priority for thread in threaded if thread.is_fifo]
+    priorities = [thread.priority for thread in threaded.values() if thread.is_fifo]
     if priorities:
         lowest, highest = min(priorities), max(priorities)
         seen += f", SCHED_FIFO {lowest}" + (f" to {highest}" if highest > lowest else "")

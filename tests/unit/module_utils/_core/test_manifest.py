@@ -443,6 +443,7 @@ GOOD = {
     "groups": {"audio": {"owner": "a", "before": None}},
     "members": {"audio/me": {"owner": "a", "before": None}},
     "tunables": {"vm.swappiness": {"owner": "a", "before": {"/proc/sys/vm/swappiness": "60"}, "set": ["10"]}},
+    "irq_priorities": {"plan": {"owner": "a", "before": None, "set": [50, 90, 95]}},
     "boot_menu": {"boot_params": {"owner": "boot_params", "before": None}},
     "wants": {"host_files/a": {"owner": "a", "before": None, "arguments": {"blob": "a" * 64}}},
 }

@@ -15,7 +15,9 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import priorit
 
 SERVER, CLIENT, WINE = "rt_limits_server_rtprio", "rt_limits_client_rtprio", "wine_env_rt_prio"
 LIMIT = "rt_limits_rtprio"
+SOUND, USB, OTHERS = (f"sched_tuning_irq_{kind}_rtprio" for kind in ("sound", "usb", "other"))
 DEFAULTS = {SERVER: 88, CLIENT: 83, WINE: 78, LIMIT: 95}
+WHOLE = {**DEFAULTS, SOUND: 95, USB: 90, OTHERS: 50}
 
 priorities = st.integers(1, 98)
 
@@ -43,7 +45,23 @@ def test_any_plan_in_order_passes(values: set) -> None:
     assert priority_plan.problems({SERVER: server, CLIENT: client, WINE: wine, LIMIT: server}) == []
 
 
-NEIGHBOURS = [(SERVER, CLIENT), (CLIENT, WINE)]
+@given(st.lists(priorities, min_size=7, max_size=7))
+def test_with_the_interrupts_it_passes_if_and_only_if_its_order_is_strict(values: List[int]) -> None:
+    sound, usb, server, client, wine, other, limit = values
+    plan = dict(zip((SOUND, USB, SERVER, CLIENT, WINE, OTHERS, LIMIT), values))
+    assert (priority_plan.problems(plan) == []) is (sound > usb > server > client > wine > other and limit >= server)
+
+
+def test_interrupts_are_no_sessions_and_may_stand_above_its_limit() -> None:
+    assert priority_plan.problems({**WHOLE, LIMIT: 88}) == []
+
+
+@pytest.mark.parametrize(("other", "words"), [(78, OTHERS), (90, OTHERS)])
+def test_other_interrupts_that_would_hold_wine_up_are_named(other: int, words: str) -> None:
+    assert f"lower {words}" in priority_plan.problems({**WHOLE, OTHERS: other})[0]
+
+
+NEIGHBOURS = [(SOUND, USB), (USB, SERVER), (SERVER, CLIENT), (CLIENT, WINE)]
 
 
 @given(upper=st.integers(51, 98), lower=st.integers(51, 98), pair=st.sampled_from(NEIGHBOURS))

@@ -149,9 +149,54 @@ def test_a_process_that_is_gone_is_an_os_error(tmp_path):
     (tmp_path / "proc/7/status").write_text("Name:\tzombie\n")
     with pytest.raises(OSError, match="has ended"):
         Process(7, tmp_path).locked_kb()
+    (tmp_path / "proc/7/limits").write_text("")  # as the kernel has it while it removes a process
+    with pytest.raises(OSError, match="has ended"):
+        Process(7, tmp_path).limits()
     remove_process(tmp_path, 7)
     process = Process(7, tmp_path)
     for question in (process.limits, process.environment, process.users, process.scheduling, process.cgroup):
         with pytest.raises(OSError):
             question()
     assert process.ended()
+
+
+def test_open_files_are_known_by_number_and_by_what_they_lead_to():
+    with open("/dev/null", encoding="utf-8") as stream:
+        process = Process(os.getpid())
+        assert process.has_open(stream.fileno())
+        assert "/dev/null" in process.open_files()
+        number = stream.fileno()
+    assert not process.has_open(number)
+
+
+def test_the_nice_value_is_the_kernels():
+    child = subprocess.Popen(["nice", "-n", "7", "sleep", "30"])
+    try:
+        until = time.monotonic() + 10
+        while Process(child.pid).nice() != 7 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert Process(child.pid).nice() == 7
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_every_thread_is_looked_at(tmp_path):
+    folder = add_process(tmp_path, 7, ["pipewire"])
+    (add_process(tmp_path, 8, ["a"], policy=2, priority=20) / "task/8").rename(folder / "task/8")
+    (folder / "task/9").mkdir()  # one that ended meanwhile
+    assert sorted(Process(7, tmp_path).threads()) == [(0, 0), (2, 20)]
+
+
+def test_a_thread_that_ends_while_it_is_read_is_left_out(tmp_path, monkeypatch):
+    folder = add_process(tmp_path, 7, ["pipewire"])
+    (folder / "task/9").mkdir()
+    read = Process._read
+
+    def ended(process, name):
+        if name == "task/9/stat":
+            raise ProcessLookupError(3, "No such process")  # ESRCH: the file was opened before
+        return read(process, name)
+
+    monkeypatch.setattr(Process, "_read", ended)
+    assert Process(7, tmp_path).threads() == [(0, 0)]

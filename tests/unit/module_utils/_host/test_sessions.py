@@ -16,12 +16,15 @@ from support.processes import add_process, remove_process
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import programs
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import attempt, sessions
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.sessions import Place, SessionError
 
 UID = 4711
 USER_GROUP = f"/user.slice/user-{UID}.slice"
 SCOPE = "session-c7.scope"
 MANAGER = f"user@{UID}.service"
+PROMISE = Promise(95, None, -20, 1048576)
+GOT = {4: attempt.LATENCY_DEVICE, 1048575: "/dev/null"}
 ADA = SimpleNamespace(pw_name="ada", pw_uid=UID, pw_gid=UID, pw_shell="/bin/bash")
 
 
@@ -43,16 +46,18 @@ class Machine:
         self.dies = lambda pid: True
         self.place = {}
 
-    def look(self, rtprio=95, memlock_kb=None, wait=0.3):
-        return sessions.look("ada", rtprio, memlock_kb, self.run, self.root, wait, lambda name: self.account)
+    def look(self, memlock_kb=None, wait=0.3):
+        return sessions.look(
+            "ada", PROMISE._replace(memlock_kb=memlock_kb), self.run, self.root, wait, lambda name: self.account
+        )
 
     # -- what the tests do in a place
 
     def process(self, command, **facts):
         """The process in the place that is being started, with these facts."""
         usual = {"uid": UID, "groups": [UID, 0], "program": attempt.interpreter(), "locked_kb": attempt.MOST_KB}
-        through = {"name": "nspa 0 0", "policy": 1, "priority": 95, "environment": {"WHERE": self.place["name"]}}
-        facts = {**usual, **through, **facts}
+        through = {"name": "nspa 0000000000", "policy": 1, "priority": 95, "nice": -20, "files": GOT}
+        facts = {**usual, **through, "environment": {"WHERE": self.place["name"]}, **facts}
         facts.setdefault("cgroup", self.place["cgroup"])
         add_process(self.root, facts.pop("pid", self.place["pid"]), command, **facts)
 
@@ -159,7 +164,9 @@ def test_both_places_are_what_the_kernel_shows(machine):
     assert session.desktop.limits[sessions.RTPRIO][0] == "88"
     assert (session.login.environment, session.desktop.environment) == ({"WHERE": "login"}, {"WHERE": "desktop"})
     for place in (session.login, session.desktop):
-        assert (place.problem, place.fifo, place.locks, place.capabilities) == ("", "", "", "")
+        tried = (place.fifo, place.locks, place.opens, place.nices, place.stays_awake, place.capabilities)
+        assert (place.problem, *tried) == ("",) * 7
+        assert place.groups == [str(UID), "root"]
         assert place.locked_kb == attempt.MOST_KB
     assert not session.manager_was_running
 
@@ -230,7 +237,7 @@ def test_the_login_shell_is_named_with_a_dash():
     ],
 )
 def test_memory_is_locked_and_the_limit_is_the_promised_one(machine, promised, limit, locked, words):
-    facts = {"memlock": limit, "locked_kb": locked, "name": "nspa 12 0"}
+    facts = {"memlock": limit, "locked_kb": locked, "name": "nspa 0c00000000"}
     machine.in_login = machine.in_desktop = lambda machine, command: machine.process(command, **facts)
     session = machine.look(memlock_kb=promised)
     for place in (session.login, session.desktop):
@@ -240,11 +247,31 @@ def test_memory_is_locked_and_the_limit_is_the_promised_one(machine, promised, l
 
 def test_a_limit_is_no_proof_of_a_priority(machine):
     machine.in_desktop = lambda machine, command: machine.process(
-        command, rtprio="95", policy=0, priority=0, name="nspa 0 1"
+        command, rtprio="95", policy=0, priority=0, name="nspa 0001000000"
     )
     session = machine.look()
     assert session.desktop.fifo == "SCHED_FIFO 95 was refused: Operation not permitted"
     assert not session.login.fifo
+
+
+def test_what_was_refused_in_one_place_is_said_of_that_place(machine):
+    machine.in_desktop = lambda machine, command: machine.process(command, nice=0, files={}, name="nspa 000018160d")
+    session = machine.look()
+    assert session.desktop.opens == "file number 1048576 was refused: Too many open files"
+    assert session.desktop.nices == "nice -20 was refused: Invalid argument"
+    assert session.desktop.stays_awake == "opening /dev/cpu_dma_latency was refused: Permission denied"
+    assert not (session.login.opens or session.login.nices or session.login.stays_awake)
+
+
+@pytest.mark.parametrize(
+    ("runs", "linger", "lingers"), [(True, "yes", True), (True, "no", False), (False, "yes", False)]
+)
+def test_a_manager_that_outlives_a_logout_is_known(machine, runs, linger, lingers):
+    machine.linger = linger
+    if runs:
+        machine.start_manager()
+    session = machine.look()
+    assert (session.manager_was_running, session.lingers, session.uid) == (runs, lingers, UID)
 
 
 def test_what_keeps_programs_from_capabilities_is_said(machine):
@@ -305,7 +332,8 @@ def test_a_process_whose_number_another_one_took_meanwhile_is_not_believed(machi
 
 def test_what_was_not_seen_is_not_green():
     place = Place.unseen("no manager")
-    assert place.problem == place.fifo == place.locks == place.capabilities == "no manager"
+    tried = (place.fifo, place.locks, place.opens, place.nices, place.stays_awake, place.capabilities)
+    assert {place.problem, *tried} == {"no manager"}
 
 
 # -- what is said when nothing can be seen
@@ -417,17 +445,17 @@ def test_a_systemd_that_does_not_answer_is_a_session_error(machine):
 
 def test_without_systemd_there_is_no_session(tmp_path):
     with pytest.raises(SessionError, match="systemd does not run this machine"):
-        sessions.look("ada", 95, None, root=tmp_path)
+        sessions.look("ada", PROMISE, root=tmp_path)
 
 
 def test_an_account_that_is_gone_is_said(machine):
     with pytest.raises(SessionError, match="has no account on this machine: create the account"):
-        sessions.look("no-such-user-here", 95, None, machine.run, machine.root, account=pwd.getpwnam)
+        sessions.look("no-such-user-here", PROMISE, machine.run, machine.root, account=pwd.getpwnam)
 
 
 def test_root_makes_no_music(machine):
     with pytest.raises(SessionError, match="root is the administrator"):
-        sessions.look("root", 95, None, machine.run, machine.root, account=pwd.getpwnam)
+        sessions.look("root", PROMISE, machine.run, machine.root, account=pwd.getpwnam)
     assert machine.ran == []
 
 

@@ -69,9 +69,15 @@ class Machine(tunables.Kernel):
         role: str = ROLE,
         purpose: Purpose = Purpose.APPLY,
         manifest: Optional[Manifest] = None,
+        attributes: Optional[Dict[str, Any]] = None,
     ) -> tunables.TunablesChange:
         """Compare; sysctls None means that nothing is wanted."""
-        wanted = {"sysctls": sysctls, "governor": governor, "boot_file": BOOT_FILE}
+        wanted = {
+            "sysctls": sysctls,
+            "attributes": attributes or {},
+            "governor": governor,
+            "boot_file": BOOT_FILE,
+        }
         manifest = manifest or Manifest.load(self.manifest)
         return tunables.compare(manifest, role, None if sysctls is None else wanted, purpose, self)
 
@@ -250,9 +256,10 @@ def test_a_dot_in_an_interface_is_understood_in_both_notations(machine: Machine)
         machine.compare({"net.ipv4.conf.eth0/1.forwarding": 1, "net/ipv4/conf/eth0.1/forwarding": 0})
 
 
-def test_a_tunable_that_this_kernel_lacks_is_refused_with_a_way_out(machine: Machine) -> None:
-    with pytest.raises(TunableError, match=r"kernel\.gone is wanted to be 1.*set it to null"):
-        machine.compare({"kernel.gone": 1})
+def test_a_tunable_that_this_kernel_lacks_is_left_alone_and_named(machine: Machine) -> None:
+    change = machine.run({"kernel.gone": 1, "vm.swappiness": 10})
+    assert change.result()["left_alone"] == [f"the running kernel ({os.uname().release}) has no kernel.gone"]
+    assert change.result()["values"] == {"vm.swappiness": "10"}
 
 
 def test_a_tunable_that_cannot_be_read_is_refused_with_a_way_out(machine: Machine) -> None:
@@ -339,7 +346,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import tunables
 root, value = sys.argv[1:]
-ours = {"sysctls": {"net.ipv4.ip_default_ttl": value}, "governor": "", "boot_file": "/x"}
+ours = {"sysctls": {"net.ipv4.ip_default_ttl": value}, "attributes": {}, "governor": "", "boot_file": "/x"}
 for wanted in (ours, None):
     with Manifest.change(root + "/state/x/manifest.json") as manifest:
         kernel = tunables.Kernel(Path(root))
@@ -379,6 +386,127 @@ def test_the_running_kernel_is_set_and_read_back(tmp_path: Path, value: str, now
     assert present.startswith(f"{now} ")
     assert said in present
     assert absent == "64 set"
+
+
+# -- two ways to say the same
+
+
+def kernel_of_dirty_pages(machine: Machine, dirty_bytes: str, ratio: str) -> List[Path]:
+    """As mm/page-writeback.c: whoever sets the one makes the other 0, and 0 bytes are refused."""
+    files = [machine.file("proc/sys/vm/dirty_bytes", dirty_bytes), machine.file("proc/sys/vm/dirty_ratio", ratio)]
+
+    def takes(other: Path, least: int) -> Callable[[str], str]:
+        def take(value: str) -> str:
+            if int(value) < least:
+                refuse(value)
+            other.write_text("0\n")
+            return value
+
+        return take
+
+    write = machine.write
+
+    def only_what_is_taken(path: str, value: str) -> None:
+        # The kernel keeps what it had when it refuses.
+        if Path(path).name == "dirty_bytes" and int(value) < 8192:
+            refuse(value)
+        write(path, value)
+
+    machine.takes.update(dirty_bytes=takes(files[1], 8192), dirty_ratio=takes(files[0], 0))
+    machine.write = only_what_is_taken  # type: ignore[method-assign]
+    return files
+
+
+@pytest.mark.parametrize("before", [("0", "20"), ("33554432", "0")])
+def test_bytes_and_ratio_are_put_back_by_the_one_that_was_set(machine: Machine, before: tuple) -> None:
+    files = kernel_of_dirty_pages(machine, *before)
+    machine.run({"vm.dirty_bytes": 268435456})
+    assert [path.read_text() for path in files] == ["268435456\n", "0\n"]
+    back = machine.compare(None)
+    assert back.values == {"vm.dirty_bytes": before[0]}
+    assert machine.run(None).warnings == []
+    assert [path.read_text().strip() for path in files] == list(before)
+    assert machine.owned() == {}
+
+
+def test_a_ratio_that_cannot_be_read_could_never_be_put_back(machine: Machine) -> None:
+    files = kernel_of_dirty_pages(machine, "0", "20")
+    machine.silent.append(files[1])
+    with pytest.raises(TunableError, match=r"vm\.dirty_bytes .* could never be put back"):
+        machine.compare({"vm.dirty_bytes": 268435456})
+
+
+def test_bytes_that_go_with_a_value_that_is_refused_leave_the_ratio(machine: Machine) -> None:
+    files = kernel_of_dirty_pages(machine, "0", "20")
+    machine.takes["swappiness"] = refuse
+    with pytest.raises(TunableError, match="refuses that") as error:
+        machine.run({"vm.dirty_bytes": 268435456, "vm.swappiness": 1})
+    assert "stays" not in str(error.value)
+    assert [path.read_text() for path in files] == ["0\n", "20\n"]
+
+
+# -- attributes
+
+THP, RTC = "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/class/rtc/rtc*/max_user_freq"
+
+
+def test_attributes_are_set_everywhere_and_put_back(machine: Machine) -> None:
+    files = [machine.file(f"sys/class/rtc/rtc{number}/max_user_freq", "64") for number in range(2)]
+    machine.run({}, attributes={RTC: 3072})
+    assert [path.read_text() for path in files] == ["3072\n"] * 2
+    assert not machine.compare({}, attributes={RTC: 3072}).changed
+    machine.run({}, attributes={RTC: None})
+    assert [path.read_text() for path in files] == ["64\n"] * 2
+
+
+def test_of_a_row_of_words_the_chosen_one_counts(machine: Machine) -> None:
+    path = machine.file(THP[1:], "[always] madvise never")
+    machine.takes["enabled"] = lambda value: " ".join(
+        f"[{word}]" if word == value else word for word in ("always", "madvise", "never")
+    )
+    machine.run({}, attributes={THP: "madvise"})
+    assert path.read_text() == "always [madvise] never\n"
+    assert not machine.compare({}, attributes={THP: "madvise"}).changed
+    machine.run(None)
+    assert path.read_text() == "[always] madvise never\n"
+
+
+def test_an_attribute_that_is_not_there_is_left_alone_and_named(machine: Machine) -> None:
+    path = machine.file("sys/class/rtc/rtc0/max_user_freq", "64")
+    machine.silent.append(path)
+    change = machine.compare({}, attributes={RTC: 3072, THP: "madvise"})
+    assert not change.changed
+    assert [text.split(" that answers")[0].split(" (")[0] for text in change.left_alone] == [
+        f"{path} does not answer",
+        f"there is no {RTC}",
+        f"there is no {THP}",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/proc/x", "/sys/../etc/passwd", "sys/x", "/sys/a b", "/sys"])
+def test_what_is_no_attribute_is_refused(machine: Machine, path: str) -> None:
+    with pytest.raises(TunableError, match="is not the path of an attribute"):
+        machine.compare({}, attributes={path: 1})
+
+
+def test_a_container_has_its_hosts_attributes(machine: Machine) -> None:
+    machine.file("run/systemd/container", "docker")
+    machine.file(THP[1:], "[always] madvise never")
+    assert not machine.compare({}, attributes={THP: "madvise"}).changed
+
+
+def test_the_governor_goes_before_the_preference_both_ways(machine: Machine) -> None:
+    """The processor's driver takes no preference while the governor is performance (drivers/cpufreq/intel_pstate.c)."""
+    governor = machine.cpu(0, "powersave", "performance powersave")
+    pattern = "/sys/devices/system/cpu/cpu*/cpufreq/energy_performance_preference"
+    preference = machine.file(pattern[1:].replace("cpu*", "cpu0"), "balance_power")
+    machine.takes["energy_performance_preference"] = lambda value: (
+        refuse(value) if governor.read_text() == "performance\n" and value != "performance" else value
+    )
+    machine.run({}, "performance", attributes={pattern: "performance"})
+    assert (governor.read_text(), preference.read_text()) == ("performance\n", "performance\n")
+    machine.run(None)
+    assert (governor.read_text(), preference.read_text()) == ("powersave\n", "balance_power\n")
 
 
 # -- the governor

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import pytest
+from support.processes import add_process
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import Entry, Loader
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import capabilities
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.sessions import Place, Session
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.machine import Machine
@@ -22,8 +24,20 @@ from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
 
 RT = "6.12.9-rt-amd64"
 STOCK = "6.12.9-amd64"
-UIDS = {"root": 0, "ada": 1000, "grace": 1001}
+UIDS = {"root": 0, "ada": 1000, "grace": 1001, "rtkit": 109}
 KERNEL_THREAD = 0x00200000
+OURS = "/etc/sysctl.d/90-nspa-proaudio.conf"
+SYSCTLS = {
+    "fs.inotify.max_user_watches": "1048576",
+    "vm.dirty_bytes": "268435456",
+    "vm.dirty_background_bytes": "67108864",
+    "dev.hpet.max-user-freq": "3072",
+}
+ATTRIBUTES = {
+    "/sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never",
+    "/sys/class/rtc/rtc0/max_user_freq": "3072",
+    "/sys/module/snd_hda_intel/parameters/power_save": "0",
+}
 
 
 class Packages:
@@ -66,11 +80,14 @@ class Studio:
             "vm.swappiness": ("10", "/etc/sysctl.d/50-nspa-proaudio.conf"),
             "kernel.sched_rr_timeslice_ms": ("50", "/etc/sysctl.d/50-nspa-proaudio.conf"),
         }
+        self.boot.update({name: (value, OURS) for name, value in SYSCTLS.items()})
+        self.daemons: Dict[str, str] = {}
+        """The programs that set the governor, each with what stops it."""
         self.holds: Any = True
         """What a started wineserver answers; an exception is raised."""
         self.started: List[Tuple[str, str]] = []
         self.read_by_wine = {"WINE_RT_PRIO", "WINE_RT_POLICY", "WINEFSYNC", "WINEDEBUG"}
-        self.looks: List[Tuple[str, int, Optional[int]]] = []
+        self.looks: List[Tuple[str, Promise]] = []
         self.sessions = {name: self.session(name) for name in UIDS}
         self.wineserver = root / "usr/lib/wine/wineserver64"
         self.attributes: Dict[str, bytes] = {}
@@ -86,12 +103,18 @@ class Studio:
         self.write("/proc/sys/kernel/sched_rt_runtime_us", "950000\n")
         self.write("/proc/sys/kernel/sched_rt_period_us", "1000000\n")
         self.write("/sys/kernel/realtime", "1\n")
+        for name, value in SYSCTLS.items():
+            self.write(f"/proc/sys/{name.replace('.', '/')}", f"{value}\n")
+        for path, value in ATTRIBUTES.items():
+            self.write(path, f"{value}\n")
+        self.write("/dev/cpu_dma_latency", "")
+        self.process(70, ["/usr/libexec/rtkit-daemon"], uid=UIDS["rtkit"], name="rtkit-daemon")
         self.write("/usr/lib/x86_64-linux-gnu/security/pam_systemd.so", "")
         for interrupt in (0, 9, 24):  # a timer never has a thread
             self.write(f"/sys/kernel/irq/{interrupt}/actions", "something\n")
         self.write("/sys/kernel/irq/7/actions", "\n")  # nobody handles this one
         self.thread(51, "irq/9-acpi", 50)
-        self.thread(52, "irq/24-snd (hda)", 95)
+        self.thread(52, "irq/24-snd_hda_intel:card0 (x)", 95)
         self.program(str(self.wineserver), "cap_sys_nice+ep")
 
     def write(self, path: str, text: str) -> None:
@@ -107,6 +130,10 @@ class Studio:
         fields = {number: str(number * 1000) for number in range(3, 53)}
         fields.update({3: "S", 9: str(flags | 0x40), 40: str(priority), 41: str(policy)})
         self.write(f"/proc/{pid}/stat", f"{pid} ({name}) {' '.join(fields.values())}\n")
+
+    def process(self, pid: int, command: Sequence[str], **facts: Any) -> None:
+        """A process as support.processes makes one."""
+        add_process(self.root, pid, command, **facts)
 
     def program(self, path: str, text: str = "", content: bytes = b"\x7fELF...") -> str:
         """A program with capabilities."""
@@ -136,10 +163,10 @@ class Studio:
             "Max open files": ("1024", "1048576"),
             "Max realtime timeout": ("unlimited", "unlimited"),
         }
-        return Place(limits=limits, environment=dict(variables()))
+        return Place(limits=limits, environment=dict(variables()), groups=["realtime"])
 
     def session(self, user: str) -> Session:
-        return Session(user, [user, "realtime"], self.place(), self.place(), False)
+        return Session(user, [user, "realtime"], self.place(), self.place(), False, uid=UIDS[user])
 
     @property
     def ada(self) -> Session:
@@ -167,14 +194,15 @@ class Studio:
             wineservers=lambda pattern: [path for path in self._programs(pattern) if "wineserver" in path],
             holds_cap_sys_nice=self._start,
             variables_read=lambda path, names: self.read_by_wine & set(names),
+            running_daemons=lambda root: self.daemons,
             attribute=self.attributes.get,
         )
 
     def _programs(self, pattern: str) -> List[str]:
         return sorted(str(path) for path in Path("/").glob(pattern.lstrip("/")))
 
-    def _look(self, user: str, rtprio: int, memlock_kb: Optional[int]) -> Session:
-        self.looks.append((user, rtprio, memlock_kb))
+    def _look(self, user: str, promise: Promise) -> Session:
+        self.looks.append((user, promise))
         found = self.sessions[user]
         if isinstance(found, Exception):
             raise found

@@ -10,31 +10,16 @@ import os
 import pytest
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import sessions
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import machine as machines
 
 FIFO, OTHER = 1, 0
 
 
-def test_threads_of_interrupts_are_found_with_policy_and_priority(studio):
+def test_threads_of_interrupts_are_the_machines(studio):
     found = studio.machine().interrupt_threads()
-    assert {number: (thread.policy, thread.priority) for number, thread in found.items()} == {9: (1, 50), 24: (1, 95)}
-
-
-def test_a_program_that_calls_itself_an_interrupt_is_none(studio):
-    studio.thread(60, "irq/31-nice-try", 95, flags=0)
-    assert 31 not in studio.machine().interrupt_threads()
-
-
-def test_a_thread_that_is_not_under_fifo_is_told_apart(studio):
-    studio.thread(51, "irq/9-acpi", 0, policy=OTHER)
-    assert not studio.machine().interrupt_threads()[9].is_fifo
-    assert studio.machine().interrupt_threads()[24].is_fifo
-
-
-def test_a_process_that_ends_while_it_is_read_is_no_error(studio):
-    (studio.root / "proc/77").mkdir()
-    assert set(studio.machine().interrupt_threads()) == {9, 24}
+    assert [(thread.number, thread.policy, thread.priority) for thread in found] == [(9, 1, 50), (24, 1, 95)]
 
 
 def test_only_interrupts_that_a_driver_handles_count(studio):
@@ -99,7 +84,7 @@ def test_a_session_that_failed_is_not_waited_for_again(studio):
     machine = studio.machine()
     for _time in range(2):
         with pytest.raises(sessions.SessionError, match="it hangs"):
-            machine.session("ada", 95, None)
+            machine.session("ada", Promise(95, None, -20, 4096))
     assert len(studio.looks) == 1
 
 

@@ -14,6 +14,7 @@ import pytest
 from support import CHECKOUT
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
 from ansible_collections.nspa.proaudio.plugins.plugin_utils import _settings
 
@@ -36,16 +37,27 @@ def test_the_verdict_has_the_order_of_the_signal_chain():
         "preempt_rt",
         "kernel_parameters",
         "irq_threads",
+        "irq_order",
         "futex_wait_multiple",
         "rtprio",
         "memlock",
         "nice",
         "nofile",
         "rttime",
+        "user_manager",
+        "rtkit",
+        "cpu_latency",
         "runaway_guard",
         "rr_timeslice",
         "swappiness",
         "governor",
+        "governor_owner",
+        "energy_preference",
+        "inotify_watches",
+        "dirty_bytes",
+        "thp",
+        "timer_frequency",
+        "hda_power_save",
         "wineserver_capability",
         "wine_environment",
     ]
@@ -66,7 +78,8 @@ def test_a_check_asks_for_settings_and_roles_that_exist():
 
 def test_a_ready_machine_passes_every_check_that_it_can(studio):
     rows = studio.ask()
-    assert {name: row["status"] for name, row in rows.items() if row["status"] != "pass"} == {"governor": "vacuous"}
+    cpufreq = dict.fromkeys(("governor", "governor_owner", "energy_preference"), "vacuous")
+    assert {name: row["status"] for name, row in rows.items() if row["status"] != "pass"} == cpufreq
     assert list(rows) == registry.ids()
 
 
@@ -83,7 +96,7 @@ def test_only_what_is_present_is_asked_for(studio):
 
 def test_a_session_is_looked_at_once_for_all_checks(studio):
     studio.ask()
-    assert studio.looks == [("ada", 95, None)]
+    assert studio.looks == [("ada", Promise(95, None, -20, 1048576))]
 
 
 def test_a_check_gets_its_settings_and_no_others(studio, monkeypatch):
@@ -138,11 +151,19 @@ def test_what_must_fail_on_a_bare_machine_does(studio):
     for pid in (51, 52):
         studio.remove(f"/proc/{pid}/stat")
     studio.write("/proc/sys/vm/swappiness", "60")
+    for name, value in (
+        ("fs/inotify/max_user_watches", "13944"),
+        ("vm/dirty_bytes", "0"),
+        ("dev/hpet/max-user-freq", "64"),
+    ):
+        studio.write(f"/proc/sys/{name}", value)
     studio.slice_ms, studio.boot = 100.0, {}
     studio.wineserver.unlink()
     studio.ada.groups.remove("realtime")
     for place in (studio.ada.login, studio.ada.desktop):
         place.environment.clear()
+        place.groups.clear()
+        place.stays_awake = "opening /dev/cpu_dma_latency was refused: Permission denied"
         place.limits.update(
             {
                 "Max realtime priority": ("0", "0"),

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
+
 ROW = "Max locked memory"
 
 
@@ -35,4 +37,4 @@ def test_a_number_is_no_proof(studio, place):
 
 def test_the_session_is_looked_at_with_what_was_promised(studio):
     studio.ask(rt_limits_memlock="1024", rt_limits_rtprio=90)
-    assert studio.looks == [("ada", 90, 1024)]
+    assert studio.looks == [("ada", Promise(90, 1024, -20, 1048576))]

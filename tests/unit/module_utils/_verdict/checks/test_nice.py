@@ -30,3 +30,11 @@ def test_the_kernel_counts_the_other_way_round(studio, limit, wanted, status, sh
 def test_another_file_that_takes_it_can_be_found(studio):
     studio.limit(ROW, "20", "40")
     assert "grep -rsi nice /etc/security" in studio.ask()["nice"]["remedy"]
+
+
+@pytest.mark.parametrize("place", ["login", "desktop"])
+def test_a_number_is_no_proof(studio, place):
+    getattr(studio.ada, place).nices = "nice -20 was refused: Permission denied"
+    row = studio.ask()["nice"]
+    assert row["status"] == "fail"
+    assert f"yet in the {place}: nice -20 was refused" in row["evidence"]

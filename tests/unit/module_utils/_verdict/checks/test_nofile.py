@@ -16,3 +16,19 @@ def test_the_hard_limit_counts(studio, login, desktop, status):
     row = studio.ask(rt_limits_nofile=8192)["nofile"]
     assert row["status"] == status
     assert row["evidence"] == f"ada: login {login}, desktop {desktop}"
+
+
+@pytest.mark.parametrize("place", ["login", "desktop"])
+def test_a_number_is_no_proof(studio, place):
+    getattr(studio.ada, place).opens = "file number 1048576 was refused: Too many open files"
+    row = studio.ask()["nofile"]
+    assert row["status"] == "fail"
+    assert f"yet in the {place}: file number 1048576 was refused" in row["evidence"]
+
+
+@pytest.mark.parametrize(("most", "status"), [("1048575", "fail"), ("1048576", "pass"), ("", "pass")])
+def test_the_kernels_own_limit_stands_above(studio, most, status):
+    studio.write("/proc/sys/fs/nr_open", f"{most}\n")
+    row = studio.ask()["nofile"]
+    assert row["status"] == status
+    assert ("sysctl -w fs.nr_open=1048576" in row["remedy"]) == (status == "fail")

@@ -23,7 +23,7 @@ OURS, OTHER = "/etc/sysctl.d/50-nspa-proaudio.conf", "/etc/sysctl.conf"
 )
 def test_now_and_at_the_next_boot(studio, wanted, live, coming, status, named):
     studio.write("/proc/sys/vm/swappiness", live)
-    studio.boot = {"vm.swappiness": coming, "kernel.sched_rr_timeslice_ms": ("50", OURS)} if coming else {}
+    studio.boot = {"vm.swappiness": coming} if coming else {}
     row = studio.ask(sched_tuning_swappiness=wanted)["swappiness"]
     assert row["status"] == status
     assert row["evidence"].startswith(live)
