@@ -42,7 +42,7 @@ class ActionModule(StateAction):
 
     def _files(self, item, variables):
         """One entry of ``templates`` as entries of ``files``; the module checks the rest of its keys."""
-        missing = [key for key in ("src", "dest") if not item.get(key)]
+        missing = [key for key in ("src", "dest") if item.get(key) in (None, "")]
         if missing:
             raise AnsibleActionFail(f"templates: the entry {dict(item)} lacks {' and '.join(missing)}.")
         others = {key: value for key, value in item.items() if key not in ("src", "dest")}

@@ -364,7 +364,12 @@ def _work(manifest: Manifest, request: Request, purpose: Purpose, manager: Packa
         ]
         work.names = list(dict.fromkeys([*[item.name for item in asked], *work.names]))
     owned = manifest.owned(KIND, role)
-    marked = [name for name, entry in owned.items() if entry.get("marked") and not entry.get("asked")]
+    # One that was about to go has lost its mark of a dependency already.
+    marked = [
+        name
+        for name, entry in owned.items()
+        if (entry.get("marked") or entry.get("leaving")) and not entry.get("asked")
+    ]
     work.manual = [name for name in work.names if name in there and (name in automatic or name in marked)]
     work.claim = [name for name in work.names if _claimable(entries.get(name), role, name in automatic)]
     work.disclaim = [name for name in _claimed(manifest, role) if name not in work.names]

@@ -150,6 +150,16 @@ def test_absent_looks_at_no_template(project: Project) -> None:
     assert (done.code, done.changed) == (0, 0), done.output
 
 
+def test_a_template_may_be_wanted_nowhere(project: Project) -> None:
+    """As the file in each user's home, where there are no users."""
+    project.template("a.conf.j2", "rtprio\n")
+    project.template("b.conf.j2", "nice\n")
+    wanted = [{"src": "a.conf.j2", "dest": []}, {"src": "b.conf.j2", "dest": [f"{project.etc}/b.conf"]}]
+    done = project.play([host_files(templates=wanted)])
+    assert (done.code, done.changed) == (0, 1), done.output
+    assert [path.name for path in project.etc.iterdir()] == ["b.conf"]
+
+
 def test_what_a_host_says_is_not_a_template(project: Project) -> None:
     project.template("a.conf.j2", "{{ said.stdout }}\n")
     evil = "{{ 7 * 7 }} {{ lookup('pipe', 'id') }}"

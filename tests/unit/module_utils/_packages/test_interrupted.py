@@ -109,6 +109,20 @@ def test_a_package_that_was_left_without_what_it_depends_on_gets_it(debian: Debi
     absent_ends(debian, start)
 
 
+def test_a_dependency_that_was_to_go_and_is_asked_for_now_is_ours_still(debian: Debian) -> None:
+    """apt drops the mark of a dependency before it takes it away; that is nobody's wish to keep it."""
+    start = debian.state()
+    publish(debian, "prerm", "remove", "kill -9 $PPID", "modules")
+    debian.run(names=["kernel"])
+    assert debian.run(state="absent").code != 0
+    there = debian.installed()
+    assert "kernel" not in there and "modules" in there, "it was not interrupted between the two"
+    done = debian.run(names=["modules"])
+    assert done.code == 0, done.result
+    assert debian.stands(names=["modules"])
+    absent_ends(debian, start)
+
+
 COMING = [("kernel", "preinst", "install"), ("kernel", "postinst", "configure"), ("modules", "postinst", "configure")]
 
 
