@@ -30,9 +30,8 @@ options:
     choices: [present, absent]
     default: present
   group:
-    description: The group's name.
+    description: The group's name. Required with O(state=present).
     type: str
-    required: true
   members:
     description:
       - Users who must be in the group. All must exist; otherwise nothing is changed.
@@ -85,7 +84,11 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import groups
 
 
 def main():
-    carry_out(AnsibleModule(argument_spec=groups.CONCERN.argument_spec(), supports_check_mode=True), groups.CONCERN)
+    concern = groups.CONCERN
+    module = AnsibleModule(
+        argument_spec=concern.argument_spec(), required_if=concern.required_if(), supports_check_mode=True
+    )
+    carry_out(module, concern)
 
 
 if __name__ == "__main__":

@@ -30,17 +30,15 @@ options:
     choices: [present, absent]
     default: present
   sound:
-    description: The priority of the interrupts of sound cards, 1 to 98.
+    description:
+      - The priority of the interrupts of sound cards, 1 to 98. Required with O(state=present), as the others are.
     type: int
-    required: true
   usb:
     description: The priority of the interrupts of USB controllers, 1 to 98.
     type: int
-    required: true
   other:
     description: The highest priority that any other interrupt may have, 1 to 98.
     type: int
-    required: true
 attributes:
   check_mode:
     support: full
@@ -88,7 +86,10 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import irq_pri
 
 def main():
     concern = irq_priorities.CONCERN
-    carry_out(AnsibleModule(argument_spec=concern.argument_spec(), supports_check_mode=True), concern)
+    module = AnsibleModule(
+        argument_spec=concern.argument_spec(), required_if=concern.required_if(), supports_check_mode=True
+    )
+    carry_out(module, concern)
 
 
 if __name__ == "__main__":

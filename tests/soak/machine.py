@@ -80,7 +80,7 @@ _WINE_GOES = 'if [ "$1" = purge ]; then rm -rf /var/lib/soak-wine; fi'
 #: What is nobody's loss, nor a leftover: caches, logs, locks and backups of dpkg, apt and shadow; the empty folder of a
 #: package, which dpkg forgets when it is killed between making it and its records.
 _NOT_OURS = re.compile(
-    r"var/(cache|log|lib/apt)($|/)|var/lib/dpkg/(tmp\.ci|status-old|available|lock|lock-frontend|triggers/.*|cmethopt"
+    r"var/(cache|log|lib/apt)($|/)|var/lib/dpkg/(tmp\.ci(/.*)?|status-old|available|lock|lock-frontend|triggers/.*|cmethopt"
     r"|alternatives|status|updates|info/format|info/triggers)$"
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)(-|\+|\.lock|\.[0-9]+)$|etc/\.pwd\.lock$"
     r"|boot/grub/grubenv$|opt/(archive|python)$"

@@ -9,7 +9,7 @@ returns knows what differs, and brings it about. Nothing is wanted (``state: abs
 from __future__ import annotations
 
 import enum
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import want
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
@@ -59,11 +59,15 @@ class Compare(Protocol):
 
 
 class Concern(NamedTuple):
-    """One thing that a host can be told: the module's name, its options beside role and state, and its comparison."""
+    """One thing that a host can be told: the module's name, its options beside role and state, and its comparison.
+
+    `needed`: the options that must be given where the state is present.
+    """
 
     name: str
     options: Dict[str, Any]
     compare: Compare
+    needed: Sequence[str] = ()
 
     def argument_spec(self) -> Dict[str, Any]:
         """The module's whole argument spec."""
@@ -72,6 +76,10 @@ class Concern(NamedTuple):
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             **self.options,
         }
+
+    def required_if(self) -> List[Tuple[str, str, List[str]]]:
+        """What AnsibleModule has to insist on, beside the argument spec."""
+        return [("state", "present", list(self.needed))] if self.needed else []
 
     def wanted(self, arguments: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """What validated arguments want; None where the state is absent."""

@@ -28,7 +28,7 @@ LOCK_TIMEOUT = 60.0
 """Seconds to wait for another program that is changing users and groups."""
 
 OPTIONS: Dict[str, Any] = {
-    "group": {"type": "str", "required": True},
+    "group": {"type": "str"},
     "members": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -230,7 +230,7 @@ def compare(
     return change
 
 
-CONCERN = Concern("group_members", OPTIONS, compare)
+CONCERN = Concern("group_members", OPTIONS, compare, needed=["group"])
 
 
 def _is_in(change: GroupChange, user: str) -> bool:

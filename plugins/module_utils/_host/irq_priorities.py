@@ -22,7 +22,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host.interrupts imp
 KIND = "irq_priorities"
 KEY = "plan"
 
-OPTIONS: Dict[str, Any] = {name: {"type": "int", "required": True} for name in Priorities._fields}
+OPTIONS: Dict[str, Any] = {name: {"type": "int"} for name in Priorities._fields}
 
 
 @dataclass
@@ -130,4 +130,4 @@ def compare(
     return change
 
 
-CONCERN = Concern("irq_priorities", OPTIONS, compare)
+CONCERN = Concern("irq_priorities", OPTIONS, compare, needed=list(Priorities._fields))

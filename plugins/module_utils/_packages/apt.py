@@ -117,6 +117,7 @@ class Apt:
                 recommends=_relations(recommends),
                 provides=[word for clause in _relations(provides) for word in clause],
                 torn=status[1:2] == "H",
+                doomed=status[:1] in ("r", "p"),
             )
         return {name: package for name, package in packages.items() if package.version}
 
@@ -295,6 +296,11 @@ class Apt:
         """Say that packages came as dependencies (autoremove may take them), or were asked for."""
         if names:
             _output(["apt-mark", *self._options, "auto" if automatic else "manual", "--", *names])
+
+    def keep(self, names: Sequence[str]) -> None:
+        """Say of packages that are there, and were to go, that they stay."""
+        if names:
+            _output(["sh", "-c", 'printf "%s install\\n" "$@" | dpkg --set-selections', "sh", *names])
 
     # -- others, and what was interrupted
 

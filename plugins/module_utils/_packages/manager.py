@@ -94,6 +94,9 @@ class PackageManager(Protocol):
     def mark(self, names: Sequence[str], automatic: bool) -> None:
         """Say that packages came as dependencies, or that they were asked for."""
 
+    def keep(self, names: Sequence[str]) -> None:
+        """Say of packages that are there, and were to go, that they stay."""
+
     # -- others, and what was interrupted
 
     def busy(self) -> bool:

@@ -33,8 +33,9 @@ class Package(NamedTuple):
     """A package on the host, or what is left of one.
 
     `configured`: it is there, complete. `remains`: only its settings are. Neither: it stopped half-way, coming or
-    going, and counts as there; `torn`: with its files incomplete, so that it has to be unpacked again. The relations
-    are lists of clauses, each the names of its alternatives.
+    going, and counts as there; `torn`: with its files incomplete, so that it has to be unpacked again. `doomed`: the
+    package manager's own record says that it shall go. The relations are lists of clauses, each the names of its
+    alternatives.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Package(NamedTuple):
     recommends: List[List[str]]
     provides: List[str]
     torn: bool = False
+    doomed: bool = False
 
 
 class Archive(NamedTuple):

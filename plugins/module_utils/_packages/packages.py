@@ -82,11 +82,12 @@ class Work:
     """What is to be done.
 
     `names`: all packages asked for; `install`: those to come from the archives, with dependencies that have to be
-    unpacked again, or never were; `archives`: verified package files; `manual`: came as a dependency, and is now asked
-    for; `claim`: brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role puts back;
-    `torn`: whether one of those that go has incomplete files; `litter`: left of the manifest by an interrupted run;
-    `unfinished`: an interrupted transaction is to be finished; `doubt`: a package file that is not known to be
-    installed, which a mere judgement does not look into.
+    unpacked again, or never were; `archives`: verified package files; `manual`: came as a dependency, and is now
+    asked for; `claim`: brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role
+    puts back; `keep`: was to go, by the package manager's record, and stays; `torn`: whether one of those that go
+    has incomplete files; `litter`: left of the manifest by an interrupted run; `unfinished`: an interrupted
+    transaction is to be finished; `doubt`: a package file that is not known to be installed, which a mere judgement
+    does not look into.
     """
 
     names: List[str] = field(default_factory=list)
@@ -96,6 +97,7 @@ class Work:
     claim: List[str] = field(default_factory=list)
     disclaim: List[str] = field(default_factory=list)
     back: PutBack = NOTHING
+    keep: List[str] = field(default_factory=list)
     torn: bool = False
     litter: List[str] = field(default_factory=list)
     unfinished: bool = False
@@ -106,7 +108,7 @@ class Work:
     def any(self) -> bool:
         """Whether there is anything to do."""
         books = self.claim or self.disclaim or self.litter
-        return bool(self.moves or self.manual or any(self.back) or books or self.unfinished or self.doubt)
+        return bool(self.moves or self.manual or any(self.back) or self.keep or books or self.unfinished or self.doubt)
 
     @property
     def moves(self) -> bool:
@@ -324,6 +326,7 @@ class PackagesChange:
         if work.manual:
             _record_marks(manifest, role, work, after)
             manifest.save()
+        manager.keep([name for name in work.keep if name in after and not after[name].remains])
         manager.mark(work.manual, automatic=False)
         again = _automatic_again(manifest, role, work)
         manager.mark([name for name in again if name in after and not after[name].remains], automatic=True)
@@ -377,6 +380,8 @@ def _work(manifest: Manifest, request: Request, purpose: Purpose, manager: Packa
     if purpose is not Purpose.JUDGE and dropped(entries, role, work.names) and (work.install or work.archives):
         future.update(_coming(work, manager))
     work.back = put_back(entries, role, set(work.names), future, automatic, _earlier(manifest, role))
+    stays = [name for name in {**owned, **dict.fromkeys(work.names)} if name in there and name not in work.going]
+    work.keep = [name for name in stays if there[name].doomed and there[name].configured]
     work.torn = any(there[name].torn for name in work.going)
     if request.present:
         named = {item.name for item in work.install}

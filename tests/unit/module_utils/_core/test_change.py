@@ -18,8 +18,14 @@ def test_what_a_killed_run_left_of_its_records_goes_with_any_module(tmp_path, mo
     host.manifest.parent.mkdir(parents=True, mode=0o700)
     (host.manifest.parent / left).parent.mkdir(exist_ok=True)
     (host.manifest.parent / left).touch()
-    options = {"group": "a-group"} if module == "group_members" else {}
-    assert host.run(module, check=True, role="a_role", state="absent", **options).code == 0
+    assert host.run(module, check=True, role="a_role", state="absent").code == 0
     assert (host.manifest.parent / left).exists()
-    assert host.run(module, role="a_role", state="absent", **options).code == 0
+    assert host.run(module, role="a_role", state="absent").code == 0
     assert not host.manifest.parent.exists()
+
+
+@pytest.mark.parametrize("concern", [one for one in CONCERNS if one.needed], ids=lambda concern: concern.name)
+def test_what_is_needed_is_asked_for_only_where_something_is_wanted(tmp_path, concern):
+    answer = Host(tmp_path).run(concern.name, role="a_role")
+    assert answer.code == 1
+    assert all(name in answer.message for name in concern.needed)

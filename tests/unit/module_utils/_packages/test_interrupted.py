@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -120,6 +121,21 @@ def test_a_dependency_that_was_to_go_and_is_asked_for_now_is_ours_still(debian: 
     done = debian.run(names=["modules"])
     assert done.code == 0, done.result
     assert debian.stands(names=["modules"])
+    absent_ends(debian, start)
+
+
+def test_a_package_that_was_to_go_and_stays_is_not_on_dpkgs_list_of_those_that_go(debian: Debian) -> None:
+    """apt puts what it is about to remove on that list, and takes it off when it was not removed; killed, it cannot."""
+    start = debian.state()
+    publish(debian, "prerm", "never", "true")
+    debian.run(names=["kernel"])
+    subprocess.run(["dpkg", "--set-selections"], input="modules purge\n", text=True, env=debian.environment, check=True)
+    assert debian.installed()["modules"] == "1.0 pi"
+    assert not debian.stands(names=["kernel"])
+    done = debian.run(names=["kernel"])
+    assert done.code == 0, done.result
+    assert {status.split()[1] for status in debian.installed().values()} == {"ii"}
+    assert debian.stands(names=["kernel"])
     absent_ends(debian, start)
 
 
