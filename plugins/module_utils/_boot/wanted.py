@@ -45,9 +45,9 @@ class _BootChange:
         self.boot: Optional[BootLoader] = loaders.manager(self.loader, root)
         self.menu = self.boot.menu() if self.boot else Menu()
         self.file = self._file(self.boot) if self.boot and wanted else None
-        self.differences: Optional[files.Differences] = None
+        self.setting: Optional[files.FilesChange] = None
         if self.boot or not wanted:
-            self.differences = files.compare(manifest, self.owner, [self.file] if self.file else [])
+            self.setting = files.compare(manifest, self.owner, [self.file] if self.file else [])
         self.due = bool(self.boot) and bool(manifest.entries(KIND) or self.menu.trouble or self._lacking(self.menu))
         self.before = self.next_boot = self._shown(self.menu)
         if self.boot and self.changed and purpose is Purpose.PREDICT:
@@ -92,14 +92,14 @@ class _BootChange:
     @property
     def changed(self) -> bool:
         """Whether the machine differs from what is wanted."""
-        return bool(self.differences and self.differences.any) or self.due
+        return bool(self.setting and self.setting.changed) or self.due
 
     def apply(self, manifest: Manifest) -> None:
         """Write our file and make the menu anew; if the menu does not become what is wanted, all is as it was."""
-        if self.differences is None or not self.changed:
+        if self.setting is None or not self.changed:
             return
         if self.boot is None:
-            self._write(manifest, self.differences)
+            self._write(manifest, self.setting)
             return
         marks = manifest.entries(KIND)
         manifest.record(KIND, self.owner, self.owner, None)
@@ -107,7 +107,7 @@ class _BootChange:
         earlier = files.look(self._path(self.boot))
         try:
             self._prepare(manifest, self.boot)
-            self._write(manifest, self.differences)
+            self._write(manifest, self.setting)
             self.menu = self.boot.make(self._accept("What was tried was put back."))
         except HostError:
             self._undo(manifest, self._path(self.boot), earlier, self.owner in marks)
@@ -128,7 +128,7 @@ class _BootChange:
 
     def diff(self) -> List[Dict[str, str]]:
         """The file, and what boots next."""
-        shown = files.diff(self.differences) if self.differences else []
+        shown = files.diff(self.setting) if self.setting else []
         if self.before != self.next_boot:
             shown.append(
                 {
@@ -145,8 +145,8 @@ class _BootChange:
     def _prepare(self, manifest: Manifest, boot: BootLoader) -> None:
         """What has to be done before the file can be written."""
 
-    def _write(self, manifest: Manifest, differences: files.Differences) -> None:
-        for edit in files.apply(manifest, differences):
+    def _write(self, manifest: Manifest, setting: files.FilesChange) -> None:
+        for edit in files.apply(manifest, setting):
             self.warnings.append(f"{edit['path']} had been edited; the edited file is kept as {edit['copy']}.")
 
     def _undo(self, manifest: Manifest, path: str, earlier: Seen, marked: bool) -> None:
@@ -331,7 +331,7 @@ class _Default(_BootChange):
                 f"whether its image is in /boot, reinstall its package if not, and {boot.mend}."
             )
         self.file = boot.choice(self.role, self.menu.entry_of(self.release))
-        self.differences = files.compare(manifest, self.owner, [self.file])
+        self.setting = files.compare(manifest, self.owner, [self.file])
 
 
 def compare_parameters(

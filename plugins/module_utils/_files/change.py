@@ -73,8 +73,6 @@ class FilesChange:
         """Whether anything differs."""
         return bool(self.changes or self.forget or self.unfinished or self.litter or self.unread or self.due)
 
-    any = changed
-
     @property
     def warnings(self) -> List[str]:
         """Which edits of others are kept, and where; and which validators could not be asked."""

@@ -18,9 +18,8 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._files.change import
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.compare import Wanted, compare
 from ansible_collections.nspa.proaudio.plugins.module_utils._files.look import HostFileError, look
 
-#: What the other rooms use; they know a change by its earlier name.
-__all__ = ["CONCERN", "Differences", "FilesChange", "HostFileError", "Wanted", "apply", "compare", "diff", "look"]
-Differences = FilesChange
+#: What the other rooms use.
+__all__ = ["CONCERN", "FilesChange", "HostFileError", "Wanted", "apply", "compare", "diff", "look"]
 
 _ATTRIBUTES = {
     "mode": {"type": "raw", "default": "0644"},

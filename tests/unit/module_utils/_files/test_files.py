@@ -58,13 +58,13 @@ class Place:
     def present(self, role: str, contents: Dict[str, str], **options: object) -> List[dict]:
         with Manifest.change(self.path) as manifest:
             differences = files.compare(manifest, role, self.wanted(contents, **options))
-            return files.apply(manifest, differences) if differences.any else []
+            return files.apply(manifest, differences) if differences.changed else []
 
     def absent(self, role: str) -> List[dict]:
         return self.present(role, {})
 
     def differs(self, role: str, contents: Dict[str, str]) -> bool:
-        return files.compare(Manifest.load(self.path), role, self.wanted(contents)).any
+        return files.compare(Manifest.load(self.path), role, self.wanted(contents)).changed
 
     def kept(self) -> List[str]:
         return [path.read_text() for path in self.state.glob("kept/**/*") if path.is_file()]
@@ -114,7 +114,7 @@ def test_owner_and_group_are_set_and_come_back(place: Place) -> None:
         wanted = [Wanted(str(original), b"ours\n", 0o640, "nobody", "daemon", replace=True)]
         files.apply(manifest, files.compare(manifest, "a", wanted))
     assert (original.owner(), original.group()) == ("nobody", "daemon")
-    assert not files.compare(Manifest.load(place.path), "a", wanted).any
+    assert not files.compare(Manifest.load(place.path), "a", wanted).changed
     place.absent("a")
     assert tree(place.etc) == start
 
