@@ -40,10 +40,12 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
     capabilities,
     container,
     distributions,
-    governors,
     processes,
     sessions,
     tunables,
+)
+from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
+    governors as frequency_governors,
 )
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.attempt import Promise
 from ansible_collections.nspa.proaudio.plugins.module_utils._host.interrupts import Thread, threads
@@ -138,7 +140,7 @@ class Machine:
     """Whether a wineserver that a user starts holds the capability. Raises WineserverError when it does not start."""
     variables_read: Callable[[str, Iterable[str]], Set[str]] = server.variables_read
     """Which of some environment variables a wineserver, or the Wine beside it, can read."""
-    running_daemons: Callable[[Path], Dict[str, str]] = governors.running
+    running_daemons: Callable[[Path], Dict[str, str]] = frequency_governors.running
     """The programs that set the governor by themselves, each with what keeps it from that."""
     attribute: Callable[[str], Optional[bytes]] = capabilities.read
     """A file's attribute with its capabilities."""
