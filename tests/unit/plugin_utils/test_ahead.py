@@ -50,11 +50,22 @@ class Everything(dict):
         stands = digest not in given["differing"]
         return {"result": {"names": ["linux-mine"]}, "warnings": ["kept an edit"]} if stands else None
 
+class Rebooting(Everything):
+    def get(self, digest):
+        return {"result": {"names": [], "reboot_reasons": ["threadirqs is not in effect"]}, "warnings": []}
+
 loader_facts = {"name": "grub", "managed": given["managed"], "reason": ""}
 known = {"standing": Everything(all=True), "loader": loader_facts, "kernel_packages": [], "uids": {"ada": 1000},
          "asked": _play.mark(ask)}
 answers = _ahead.answers(action, known, variables)
-print(json.dumps({"answers": answers and [answer for answer in answers if answer], "wants": wants}))
+result = {"warnings": ["heard before"]}
+done = action._done(result, known, variables)
+reboots = dict(known, standing=Rebooting(all=True))
+print(json.dumps({
+    "answers": answers and [answer for answer in answers if answer], "wants": wants[:len(wants) // 2],
+    "done": done, "warnings": result["warnings"], "done before a reboot": action._done({}, reboots, variables),
+    "done of an unknown host": action._done({}, dict(known, standing={}), variables),
+}))
 """
 LIMITS = "nspa.proaudio.rt_limits"
 USERS = {"rt_limits_users": ["ada"]}
@@ -86,6 +97,14 @@ def test_every_task_that_wants_something_is_foreseen_with_what_it_would_warn_of(
     assert [answer["changed"] for answer in found["answers"]] == [False, False]
     assert [answer["warnings"] for answer in found["answers"]] == [["kept an edit"], ["kept an edit"]]
     assert len(set(found["wants"])) == 2
+
+
+def test_a_play_is_done_where_all_stands_and_no_reboot_is_due(foresee):
+    found = foresee(roles=[LIMITS])
+    assert (found["done"], found["done before a reboot"], found["done of an unknown host"]) == (True, False, False)
+    assert found["warnings"] == ["heard before", "kept an edit", "kept an edit"]
+    differing = found["wants"][:1]
+    assert foresee(roles=[LIMITS], differing=differing)["done"] is False
 
 
 def test_one_want_that_does_not_stand_has_to_be_run(foresee):

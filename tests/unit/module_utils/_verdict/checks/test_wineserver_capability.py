@@ -80,6 +80,15 @@ def test_another_program_is_asked_by_its_attribute_and_not_started(studio, has, 
     assert (row["status"], studio.started) == (status, [])
 
 
+def test_every_program_is_asked(studio):
+    studio.program(str(studio.root / "usr/bin/jackd"), "cap_sys_nice+ep")
+    studio.program(str(studio.root / "usr/bin/ardour"), "")
+    both = settings(studio, ("usr/bin/jackd", "cap_sys_nice+ep"), ("usr/bin/ardour", "cap_sys_nice+ep"))
+    row = studio.ask(**both)["wineserver_capability"]
+    assert row["status"] == "fail"
+    assert "ardour has no capability" in row["evidence"]
+
+
 def test_another_program_that_is_not_there_fails(studio):
     row = studio.ask(**settings(studio, ("usr/bin/jackd", "cap_sys_nice+ep")))["wineserver_capability"]
     assert row["status"] == "fail"
