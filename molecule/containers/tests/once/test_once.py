@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -134,6 +136,27 @@ def test_what_was_changed_behind_our_back_is_found_and_mended(run, host, what):
     assert again.changed == 0
     assert again.calls <= BUDGET
     # Edits are kept for whoever made them, also when all else is put back, which a later step compares.
+    assert host.run("rm -rf /var/lib/nspa-proaudio/kept").rc == 0
+
+
+@pytest.mark.parametrize("seconds", [2.5, 4, 6])
+def test_a_run_that_is_killed_is_finished_by_the_next_one(run, host, seconds):
+    """On both sides: nobody tells the host that its controller is gone."""
+    for spoil, _mended in BROKEN.values():
+        host.run(spoil)
+    command = ["ansible-playbook", "-i", os.environ["MOLECULE_INVENTORY_FILE"], "--limit", "trixie", str(SITE)]
+    playbook = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    assert playbook.poll() is None, "it was over before it could be killed"
+    os.killpg(playbook.pid, signal.SIGKILL)
+    playbook.wait()
+    host.run("pkill -KILL -f AnsiballZ; pkill -KILL -f ansible_nspa")
+    assert run().code == 0
+    again = run()
+    assert (again.changed, again.calls <= BUDGET) == (0, True)
+    for what, (_spoil, mended) in BROKEN.items():
+        assert host.run(mended).rc == 0, what
+    assert host.run("dpkg --audit").stdout == ""
     assert host.run("rm -rf /var/lib/nspa-proaudio/kept").rc == 0
 
 
