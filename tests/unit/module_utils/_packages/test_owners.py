@@ -122,6 +122,9 @@ class Model:
             if name in outcome.removed:
                 self.there.discard(name)
 
+    def keep(self, names: Sequence[str]) -> None:
+        """It removes at once, and has no list of what is to go."""
+
     def mark(self, names: Sequence[str], automatic: bool) -> None:
         self.auto = self.auto | set(names) if automatic else self.auto - set(names)
 
