@@ -116,7 +116,8 @@ class Manifest:
     def litter(self) -> List[str]:
         """Paths that an interrupted run left behind and that the next `change` with a `save` removes."""
         with _keeping_records(self.directory):
-            found = [path for path in _listdir(self._contents) if path.name not in _blobs(self._kinds)]
+            used = _blobs(self._kinds)
+            found = [path for path in _listdir(self._contents) if path.name not in used]
             found += [path for path in (_temporary(self.path),) if path.exists()]
             if self._empty():
                 found += [path for path in (self.path, self._contents) if path.exists()]

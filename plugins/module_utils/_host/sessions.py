@@ -424,26 +424,24 @@ class _Look:
         """End whatever was started; return what could not be ended, for a message."""
         self.leader = self.leader or self._main_process()
         scope = self._scope()
-        units = [self.login_unit, scope] if scope else [self.login_unit]
-        groups = [self.systemd.property(unit, "ControlGroup") for unit in units]
-        manager = self.systemd.property(self.manager_unit, "ControlGroup")
+        units = [self.manager_unit, self.login_unit, *([scope] if scope else [])]
+        manager, *groups = self.systemd.each("ControlGroup", *units)
         if self.desktop_asked:
             self._as_user("systemctl", "--user", "stop", self.desktop_unit, timeout=ENDING)
         # The shell goes first: PAM's helper beside it then closes the session as a logout does.
         self.systemd.order("systemctl", "stop", self.login_unit)
         self.systemd.order("systemctl", "reset-failed", self.login_unit)
         if scope:
-            self._end_unit(scope)
+            self._end_unit(scope, groups[-1])
         if manager and not keep_manager and not self._needed():
-            self._end_manager()
+            self._end_manager(manager)
         left = [process for group in groups if group for process in processes.within(group, self.root)]
         if manager:
             left += [process for process in processes.within(manager, self.root) if self._in_desktop(process)]
         return [f"{process.pid} ({processes.shown(_command(process))})" for process in left if not process.ended()]
 
-    def _end_unit(self, unit: str) -> None:
+    def _end_unit(self, unit: str, group: str) -> None:
         """Wait until a unit that is about to end has no process any more, and end those that stay."""
-        group = self.systemd.property(unit, "ControlGroup")
         if not group or self._empty_soon(group):
             return
         for _attempt in range(3):
@@ -451,25 +449,26 @@ class _Look:
             if self._empty_soon(group):
                 return
 
-    def _end_manager(self) -> None:
+    def _end_manager(self, group: str) -> None:
         """Have logind stop the user's manager now rather than soon; by force where something of the user's stays.
 
         logind is asked, since it would not start the manager again for somebody whose manager went behind its back. The
         user's runtime folder goes last; whoever logs in before that would lose it.
         """
         self.systemd.order("loginctl", "terminate-user", str(self.uid))
-        self._end_unit(self.manager_unit)
+        self._end_unit(self.manager_unit, group)
         until = time.monotonic() + ENDING
-        while any(self._stands(unit) for unit in (self.manager_unit, f"user-runtime-dir@{self.uid}.service")):
+        while self._stand(self.manager_unit, f"user-runtime-dir@{self.uid}.service"):
             if time.monotonic() >= until:
                 break
             time.sleep(STEP)
         # This also forgets how often it was started: after a few times in ten seconds systemd would start it no more.
         self.systemd.order("systemctl", "reset-failed", self.manager_unit)
 
-    def _stands(self, unit: str) -> bool:
-        """Whether a unit is not stopped yet."""
-        return self.systemd.property(unit, "ActiveState") in ("active", "activating", "deactivating")
+    def _stand(self, *units: str) -> bool:
+        """Whether one of these units is not stopped yet."""
+        states = self.systemd.each("ActiveState", *units)
+        return any(state in ("active", "activating", "deactivating") for state in states)
 
     def _empty_soon(self, group: str) -> bool:
         """Whether the last process leaves a control group within a while."""

@@ -42,6 +42,12 @@ class Systemd:
         """One property of a unit; empty where there is none."""
         return self.unit(unit, name)[name]
 
+    def each(self, name: str, *units: str) -> List[str]:
+        """One property of several units, in their order; empty where there is none."""
+        said = self._run("systemctl", "show", f"--property={name}", "--", *units, timeout=ANSWER).stdout
+        values = [block.strip().partition("=")[2] for block in said.split("\n\n")]
+        return (values + [""] * len(units))[: len(units)]
+
     def active(self, *units: str) -> List[str]:
         """Those of these units that are active, or are about to be."""
         said = self._run(

@@ -91,6 +91,9 @@ class Machine:
         return subprocess.CompletedProcess(command, 0, answer or "", "")
 
     def systemctl(self, verb, *words):
+        if verb == "show" and words[1] == "--":
+            name = words[0].partition("=")[2]
+            return "\n".join(f"{name}={self.units.get(unit, {}).get(name, '')}\n" for unit in words[2:])
         if verb == "show":
             return "".join(f"{name}={value}\n" for name, value in self.units.get(words[0], {}).items())
         if verb == "show-environment":
@@ -509,7 +512,7 @@ def test_the_look_ends_when_the_users_runtime_folder_is_gone(machine):
     folder, asked = f"user-runtime-dir@{UID}.service", []
 
     def systemctl(verb, *words):
-        if words and words[0] == folder:
+        if folder in words:
             asked.append(verb)
             machine.units[folder] = {"ActiveState": "deactivating" if len(asked) < 3 else "inactive"}
         return Machine.systemctl(machine, verb, *words)

@@ -31,6 +31,12 @@ def test_properties_of_a_unit_in_any_order():
     assert asked.property("no.service", "A") == ""
 
 
+def test_one_property_of_several_units_in_their_order():
+    asked = answering({"systemctl show --property=A -- a.service b.service c.service": "A=1\n\nA=\n\nA=x=y\n"})
+    assert asked.each("A", "a.service", "b.service", "c.service") == ["1", "", "x=y"]
+    assert asked.each("A", "no.service", "none.service") == ["", ""]
+
+
 def test_the_names_in_the_environment():
     assert answering({"systemctl show-environment": "B=$'two\\nlines'\nA=1\n"}).environment() == ["A", "B"]
 
