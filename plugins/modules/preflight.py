@@ -114,39 +114,17 @@ problems:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
-from ansible_collections.nspa.proaudio.plugins.module_utils._host import concerns, machine
-from ansible_collections.nspa.proaudio.plugins.module_utils._verdict import registry
+from ansible_collections.nspa.proaudio.plugins.module_utils._command import answer
 
 
 def main():
     module = AnsibleModule(
-        argument_spec={
-            "with_verdict": {"type": "bool", "default": False},
-            "settings": {"type": "dict"},
-            "users": {"type": "list", "elements": "str", "default": []},
-            "packages": {"type": "list", "elements": "str", "default": []},
-            "kernels": {"type": "list", "elements": "str"},
-            "absent": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
+        argument_spec={"with_verdict": {"type": "bool", "default": False}, **answer.QUESTION}, supports_check_mode=True
     )
-    asked = module.params
-    try:
-        question = machine.Question(asked["users"], asked["packages"], asked["kernels"])
-        problems, host = machine.examine(question)
-        if not problems:
-            manifest = Manifest.load()
-            host["standing"] = concerns.standing(manifest, asked["absent"])
-            same = asked["settings"] is not None and concerns.all_stand(manifest, host["standing"])
-            host["report"] = registry.verdict(asked["settings"]) if same else None
-    except HostError as error:
-        module.fail_json(msg=str(error))
-    if problems:
-        lines = "\n".join(f"- {item}" for item in problems)
-        module.fail_json(msg=f"Nothing was changed. This machine is not ready yet:\n{lines}", problems=problems)
-    module.exit_json(changed=False, ansible_facts={"nspa_host": host})
+    result = answer.answer(module.params)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from pathlib import Path
 _PACKAGE = "ansible_collections.nspa.proaudio.plugins.module_utils"
 _SOURCES = Path(__file__).resolve().parent.parent / "module_utils"
 #: What a file of module_utils imports from another. A syntax tree would take a tenth of a second for each host.
-_IMPORT = re.compile(rf"^[ \t]*from {re.escape(_PACKAGE)}\.([\w.]+) import (?:\(([\w\s,]+)\)|([\w ,]+))", re.MULTILINE)
+_IMPORT = re.compile(
+    rf"^[ \t]*from {re.escape(_PACKAGE)}\.([\w.]+) import (?:\((?: *#.*)?([\w\s,]+)\)|([\w ,]+))", re.MULTILINE
+)
 
 _HEAD = '''\
 #!/usr/bin/env python3
@@ -31,13 +33,23 @@ _PACKAGE = "{package}"
 
 
 def _part(name, source):
-    """Define a module, and the package it is in, as if it were imported from the collection."""
-    package, _dot, last = (_PACKAGE + "." + name).rpartition(".")
-    module = types.ModuleType(package + "." + last)
+    """Define a module, and the packages it is in, as if it were imported from the collection."""
+    module = types.ModuleType(_PACKAGE + "." + name)
     module.__file__ = __file__
-    sys.modules[module.__name__] = module
-    setattr(sys.modules.setdefault(package, types.ModuleType(package)), last, module)
+    _define(module)
     exec(compile(source, name + ".py", "exec"), module.__dict__)
+
+
+def _define(module):
+    sys.modules[module.__name__] = module
+    package, dot, last = module.__name__.rpartition(".")
+    if not dot:
+        return
+    if package not in sys.modules:
+        outer = types.ModuleType(package)
+        outer.__path__ = []
+        _define(outer)
+    setattr(sys.modules[package], last, module)
 
 '''
 
@@ -57,6 +69,11 @@ def compose(entry: str = "_command.nspa_check", name: str = "nspa-check", source
             raise ValueError(f"{part} cannot be part of a single file: it must end with a newline and have no '''")
         text += f"\n_part(\"{part}\", r'''{source}''')\n"
     return text + _TAIL.format(entry=entry)
+
+
+def answer() -> str:
+    """The text of the program through which a host answers preflight."""
+    return compose("_command.answer", "answer")
 
 
 def _collect(name: str, sources: Path, parts: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ WAIT = 40.0
 ENDING = 5.0
 
 #: Seconds between two looks.
-STEP = 0.03
+STEP = 0.01
 
 #: Names of rows in /proc/PID/limits (fs/proc/base.c, lnames).
 RTPRIO, MEMLOCK, NICE, NOFILE, RTTIME = (

@@ -20,6 +20,7 @@ SITE = Path(__file__).resolve().parents[4] / "playbooks" / "site.yml"
 BUDGET = 3
 LIMITS = "/etc/security/limits.d/95-nspa-proaudio.conf"
 PROFILE = "/etc/profile.d/nspa-proaudio.sh"
+ANSWER = "/usr/local/lib/nspa-proaudio/answer"
 
 testinfra_hosts = ["ansible://trixie"]
 
@@ -117,6 +118,11 @@ BROKEN = {
         "grep WINEFSYNC /etc/environment",
     ),
     "a program edited": ("echo '# mine' >> /usr/local/bin/nspa-check", "! grep '# mine' /usr/local/bin/nspa-check"),
+    "the program that answers edited": (
+        f"echo 'open(\"/root/was-run\", \"w\")' >> {ANSWER}",
+        f"test ! -e /root/was-run && ! grep was-run {ANSWER}",
+    ),
+    "the program that answers gone": (f"rm {ANSWER}", f"test -x {ANSWER}"),
     "a member gone": ("gpasswd --delete studio realtime", "id -nG studio | grep realtime"),
     "a group gone": ("groupdel realtime", "id -nG studio | grep realtime"),
     "a capability gone": ("setcap -r /usr/lib/wine/wineserver64", "getcap /usr/lib/wine/wineserver64 | grep nice"),
