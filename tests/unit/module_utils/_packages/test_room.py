@@ -152,7 +152,10 @@ def test_what_is_no_file_is_named_and_never_opened(take: Callable[..., Archive],
             take(path)
 
 
-def test_a_file_that_grows_for_ever_comes_to_an_end(take: Callable[..., Archive], tmp_path: Path) -> None:
+def test_a_file_that_grows_for_ever_comes_to_an_end(
+    take: Callable[..., Archive], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "BLOCK", 512)  # so that it is read for long enough to grow meanwhile
     growing = tmp_path / "growing"
     growing.write_bytes(b"x" * (1 << 20))
     stop = threading.Event()
