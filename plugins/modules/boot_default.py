@@ -32,6 +32,22 @@ options:
     type: list
     elements: str
     default: []
+  trial:
+    description:
+      - Whether that kernel gets one boot to show that it works, before it becomes the default.
+      - The one that runs stays the default meanwhile, and the loader is told to boot the new one once. A unit on the
+        machine, which the role C(linux_nspa) installs, makes it the default when the system has come up with it, with
+        the parameters that M(nspa.proaudio.kernel_cmdline) wants, and with a way to wait on several things at once.
+      - C(auto) does so where the loader can boot an entry once and the running kernel has one; otherwise the kernel
+        becomes the default at once, with a warning. C(always) fails there. C(never) never does.
+      - A kernel that failed is not tried again until its image is another one.
+    type: str
+    choices: [auto, always, never]
+    default: never
+  retry:
+    description: Try a kernel again that failed.
+    type: bool
+    default: false
   state:
     description: Whether that kernel is made the default, or the earlier choice is put back.
     type: str
@@ -89,6 +105,15 @@ reboot_reasons:
   returned: always
   type: list
   elements: str
+trial:
+  description:
+    - The last kernel that got one boot; null where none did. RV(trial.state) is C(arming), C(armed), C(confirmed) or
+      C(failed), and RV(trial.told) says it in a sentence.
+  returned: always
+  type: dict
+  sample:
+    state: armed
+    told: 6.12.48+deb13-rt-amd64 has one boot to show that it works; if it does not, 6.12.48+deb13-amd64 boots again
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -38,6 +38,9 @@ DROP_INS = "etc/default/grub.d"
 #: Seconds; os-prober looks at every disk.
 TIMEOUT = 600
 
+#: File systems, as grub-probe names them, whose files GRUB can write.
+_WRITABLE = ("ext2", "fat", "exfat", "xfs", "jfs", "reiserfs")
+
 _HEADER = "# Written by nspa.proaudio (role {role}): change the role's variables, not this file.\n"
 _PARAMETERS = """\
 # In front of a "--": what stands behind it is init's, not the kernel's.
@@ -69,6 +72,7 @@ class Grub:
         self.config = root / CONFIG
         self.parameters_file = str(root / DROP_INS / "70-nspa-cmdline.cfg")
         self.default_file = str(root / DROP_INS / "71-nspa-default.cfg")
+        self.environment = root / Path(CONFIG).parent / "grubenv"
 
     # -- recognising
 
@@ -292,6 +296,53 @@ class Grub:
                     node.linux = list(heirs[0].linux)
                 else:
                     nodes.remove(node)
+
+    # -- one boot
+
+    def once_problem(self) -> str:
+        """Why GRUB cannot boot an entry for one time: half a sentence; empty if it can.
+
+        It has to forget the order as it carries it out, and it writes its environment block only through plain sectors
+        of a disk (GRUB's manual, "Environment block"; grub-core/commands/loadenv.c, check_blocklists).
+        """
+        if "save_env next_entry" not in self._text():
+            return f"/{CONFIG} does not forget what was asked for once (/etc/grub.d/00_header does that)"
+        folder = str(self.root / Path(CONFIG).parent)
+        below = self._probe("abstraction", folder)
+        if below:
+            return f"/{Path(CONFIG).parent} is on {below}, where GRUB cannot write"
+        filesystem = self._probe("fs", folder)
+        if filesystem not in _WRITABLE:
+            return f"/{Path(CONFIG).parent} is on {filesystem or 'an unknown file system'}, where GRUB cannot write"
+        return ""
+
+    def once(self, entry: Optional[Entry]) -> None:
+        """Boot an entry next, and only next, as grub-reboot does; None: take that back.
+
+        :raises BootLoaderError: when the order does not reach the menu.
+        """
+        if entry is None and not self.environment.exists():
+            return
+        order = ["set", f"next_entry={entry.id}"] if entry else ["unset", "next_entry"]
+        for command in ([] if self.environment.exists() else [["create"]]) + [order]:
+            done = programs.run("grub-editenv", str(self.environment), *command, timeout=60)
+            if done.returncode:
+                said = done.stderr.strip() or f"status {done.returncode}"
+                raise BootLoaderError(f"GRUB's environment block {self.environment} cannot be written: {said}.")
+        with self.environment.open("rb") as stream:
+            os.fsync(stream.fileno())
+        sync_directory(self.environment.parent)
+
+    def trial_file(self, role: str, parameters: List[str]) -> files.Wanted:
+        """The file that puts kernel parameters on every normal entry for the time of a trial."""
+        text = _HEADER.format(role=role) + _PARAMETERS.format(parameters=" ".join(parameters))
+        return files.Wanted(str(self.root / DROP_INS / "69-nspa-trial.cfg"), text.encode())
+
+    def _probe(self, target: str, folder: str) -> str:
+        done = programs.run("grub-probe", f"--target={target}", folder, timeout=60)
+        if done.returncode:
+            raise BootLoaderError(f"grub-probe cannot say what {folder} is on: {done.stderr.strip()}")
+        return done.stdout.strip()
 
     # -- making the menu
 

@@ -56,7 +56,20 @@ class MenuWriter(Protocol):
         """Make the menu anew, unless `accept` raises for what would become of it; then it stays as it was."""
 
 
-class BootLoader(MenuReader, MenuWriter, Protocol):
+class OneBoot(Protocol):
+    """Booting an entry for one time, after which the default boots again. Methods raise BootLoaderError."""
+
+    def once_problem(self) -> str:
+        """Why this machine's loader cannot do that: half a sentence; empty if it can."""
+
+    def once(self, entry: Optional[Entry]) -> None:
+        """Boot this entry next, and only next; None: take that back."""
+
+    def trial_file(self, role: str, parameters: List[str]) -> files.Wanted:
+        """The file that puts these parameters on every entry for the time of a trial."""
+
+
+class BootLoader(MenuReader, MenuWriter, OneBoot, Protocol):
     """A boot loader that this collection manages."""
 
     signs: ClassVar[Signs]

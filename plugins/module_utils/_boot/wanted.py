@@ -10,12 +10,13 @@ gone, or a run was interrupted before it had made it (the manifest says so).
 from __future__ import annotations
 
 import contextlib
+import enum
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, kernels, loaders
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, kernels, loaders, trial
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.loaders import BootLoader
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import BootLoaderError, Entry, Menu, Step
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc
@@ -47,7 +48,7 @@ class _BootChange:
         self.file = self._file(self.boot) if self.boot and wanted else None
         self.setting: Optional[files.FilesChange] = None
         if self.boot or not wanted:
-            self.setting = files.compare(manifest, self.owner, [self.file] if self.file else [])
+            self.setting = files.compare(manifest, self.owner, [*([self.file] if self.file else []), *self._besides()])
         self.due = bool(self.boot) and bool(manifest.entries(KIND) or self.menu.trouble or self._lacking(self.menu))
         self.before = self.next_boot = self._shown(self.menu)
         if self.boot and self.changed and purpose is Purpose.PREDICT:
@@ -62,6 +63,10 @@ class _BootChange:
     def _path(self, boot: BootLoader) -> str:
         """Where our file is."""
         raise NotImplementedError
+
+    def _besides(self) -> List[files.Wanted]:
+        """Further files that are wanted with it."""
+        return []
 
     def _lacking(self, menu: Menu) -> str:
         """What is wanted and not in a menu; empty if all of it is."""
@@ -246,8 +251,9 @@ class _Parameters(_BootChange):
     def _reasons(self, running: str, next_boot: str) -> List[str]:
         now, then = cmdline.split(running), cmdline.split(next_boot)
         parameters_now, parameters_then = cmdline.parameters(running), cmdline.parameters(next_boot)
-        coming = [word for word in then if cmdline.parse(word) not in parameters_now]
-        going = [word for word in now if cmdline.parse(word) not in parameters_then]
+        # A trial's own parameter comes and goes with the trial, and is nobody's wish.
+        coming = [w for w in then if cmdline.parse(w) not in parameters_now and w != trial.PARAMETER]
+        going = [w for w in now if cmdline.parse(w) not in parameters_then and w != trial.PARAMETER]
         reasons = []
         if coming:
             reasons.append(f"the kernel runs without {' '.join(coming)}")
@@ -256,8 +262,19 @@ class _Parameters(_BootChange):
         return reasons
 
 
+class _Stage(enum.Enum):
+    """How far a kernel has come on its way to be the default."""
+
+    CHOSEN = "chosen"  #: it is the default, tried or not
+    DUE = "due"  #: it is to get its one boot
+    ARMED = "armed"  #: it boots next, once
+    RUNNING = "running"  #: it has its one boot now, and is looked at
+    FELL_BACK = "fell back"  #: it had its boot and did not show that it works; that has yet to be noted
+    FAILED = "failed"  #: that is noted
+
+
 class _Default(_BootChange):
-    """The newest kernel of some packages as that which boots by default."""
+    """The newest kernel of some packages as that which boots by default, from the first or after a trial."""
 
     concern = "boot_default"
 
@@ -269,20 +286,123 @@ class _Default(_BootChange):
         purpose: Purpose,
         root: Path,
         find: Callable[[], PackageManager],
+        on_trial: str = "never",
+        retry: bool = False,
     ) -> None:
         self.packages = list(packages)
         self.find = find
+        self.on_trial, self.retry = on_trial, retry
         self.release = ""
+        self.trial = trial.recorded(manifest)
+        self.stage = _Stage.CHOSEN
         super().__init__(manifest, role, bool(packages), purpose, root)
+
+    # -- the trial
+
+    def _how_far(self, boot: BootLoader) -> _Stage:
+        """The stage of the wanted kernel."""
+        known = self.trial if self.trial and self.trial.release == self.release else None
+        runs = self._running() == self.release
+        if runs and (known is None or known.state == trial.CONFIRMED):
+            return _Stage.CHOSEN
+        if runs and known and known.lasts:
+            return _Stage.RUNNING
+        if self.on_trial == "never" or not self.release:
+            return _Stage.CHOSEN
+        if known and known.state == trial.ARMED:
+            if known.boot != trial.boot_id(self.root):
+                return _Stage.FELL_BACK
+            if self.menu.next and self.menu.next.kernel == self.release:
+                return _Stage.ARMED
+        if known and not known.lasts and known.image == trial.image_of(self.release, self.root):
+            if known.state == trial.CONFIRMED:
+                return _Stage.CHOSEN
+            if not self.retry:
+                return _Stage.FAILED
+        if runs:  # whoever wants it tried again has booted it
+            return _Stage.CHOSEN
+        return _Stage.DUE if self._can_be_tried(boot) else _Stage.CHOSEN
+
+    def _can_be_tried(self, boot: BootLoader) -> bool:
+        """Whether there is a way back; BootLoaderError if there is none and a trial is a must."""
+        running = self._running()
+        problem = f"the kernel that runs, {running}, has no entry in the boot menu, so that there is no way back"
+        if self.menu.entry_of(running):
+            # What the loader can do is asked of its programs, which only a run that changes something may start.
+            problem = "" if self.purpose is Purpose.JUDGE else boot.once_problem()
+        if problem and self.on_trial == "always":
+            raise BootLoaderError(f"{self.release} cannot be tried: {problem}. Nothing was changed.")
+        if problem:
+            self.warnings.append(f"{self.release} becomes the default without a trial: {problem}.")
+        return not problem
+
+    @property
+    def _lasts(self) -> bool:
+        return self.stage in (_Stage.DUE, _Stage.ARMED, _Stage.RUNNING)
+
+    @property
+    def _default_release(self) -> str:
+        """The kernel that is to be the default at this stage."""
+        if self.stage is _Stage.CHOSEN:
+            return self.release
+        return self._running() if self.stage is _Stage.DUE or not self.trial else self.trial.earlier
+
+    @property
+    def changed(self) -> bool:
+        """Whether the machine differs from what is wanted."""
+        if not self.packages and self.trial:
+            return True
+        return super().changed or self.stage in (_Stage.DUE, _Stage.FELL_BACK)
+
+    def apply(self, manifest: Manifest) -> None:
+        """As for any change; a trial is told to the loader last, when there is a way back."""
+        if self.stage is _Stage.DUE:
+            self.trial = trial.begin(self.release, self._running(), self.root)
+            trial.record(manifest, self.owner, self.trial)
+        super().apply(manifest)
+        if self.boot is None:
+            return
+        if self.stage is _Stage.DUE and self.trial:
+            self._arm(manifest, self.boot, self.trial)
+        elif self.stage is _Stage.FELL_BACK and self.trial:
+            trial.record(manifest, self.owner, trial.ended(self.trial, trial.FAILED, self._fell_back(self.trial)))
+        elif not self.packages and self.trial:
+            if self.trial.lasts:
+                self.boot.once(None)
+            trial.drop(manifest)
+
+    def _arm(self, manifest: Manifest, boot: BootLoader, begun: trial.Trial) -> None:
+        entry = self.menu.entry_of(self.release)
+        boot.once(entry)
+        self.menu = boot.menu()
+        if not (entry and self.menu.next and self.menu.next.id == entry.id):
+            boot.once(None)
+            raise BootLoaderError(
+                f"{boot.signs.name} was told to boot {self.release} once, and would not. {begun.earlier} stays the "
+                f"default. Set linux_nspa_trial to never to make {self.release} the default without a trial."
+            )
+        trial.record(manifest, self.owner, begun._replace(state=trial.ARMED))
+        self.next_boot = self._shown(self.menu)
+
+    def _fell_back(self, known: trial.Trial) -> str:
+        return f"the machine came back with {self._running()} before {known.release} had shown that it works"
+
+    def _besides(self) -> List[files.Wanted]:
+        if not self._lasts or not self.boot:
+            return []
+        return [self.boot.trial_file(self.role, [trial.PARAMETER]), trial.watchdog(self.role, self.root)]
+
+    # -- the default
 
     def _file(self, boot: BootLoader) -> Optional[files.Wanted]:
         self.release = kernels.newest(self.packages, self.find(), self.root)
+        self.stage = self._how_far(boot)
         if not self.release and self.purpose is Purpose.APPLY:
             raise BootLoaderError(
                 f"{' '.join(self.packages)} shall be booted, and no installed package of that name brought a kernel "
                 f"that is there. Install it first, or correct the name. Nothing was changed."
             )
-        return boot.choice(self.role, self.menu.entry_of(self.release))
+        return boot.choice(self.role, self.menu.entry_of(self._default_release))
 
     def _path(self, boot: BootLoader) -> str:
         return boot.default_file
@@ -290,10 +410,10 @@ class _Default(_BootChange):
     def _lacking(self, menu: Menu) -> str:
         if not self.packages or (self.release and self._chosen(menu)):
             return ""
-        return self.release or f"the kernel of {' '.join(self.packages)}"
+        return self._default_release or f"the kernel of {' '.join(self.packages)}"
 
     def _chosen(self, menu: Menu) -> bool:
-        entry = menu.entry_of(self.release)
+        entry = menu.entry_of(self._default_release)
         return entry is not None and menu.default is not None and menu.default.id == entry.id
 
     def _blame(self, menu: Menu) -> str:
@@ -301,7 +421,7 @@ class _Default(_BootChange):
         return f"{menu.chosen_by or 'the menu itself'} chooses {chosen} there. Let it keep what the settings chose."
 
     def _lost(self, step: Step) -> bool:
-        entry = self.menu.entry_of(self.release)
+        entry = self.menu.entry_of(self._default_release)
         return entry is not None and step.default != entry.id
 
     def _shown(self, menu: Menu) -> str:
@@ -311,10 +431,18 @@ class _Default(_BootChange):
         return proc.read("/proc/sys/kernel/osrelease", self.root) or os.uname().release
 
     def _reasons(self, running: str, next_boot: str) -> List[str]:
-        return [f"{running} runs, and {next_boot} boots next"] if next_boot and running != next_boot else []
+        if not next_boot or running == next_boot or self.stage is _Stage.RUNNING:
+            return []
+        once = ", once" if self._lasts else ""
+        return [f"{running} runs, and {next_boot} boots next{once}"]
+
+    def result(self) -> Dict[str, Any]:
+        """What the module returns."""
+        known = self.trial if self.boot else None
+        return {**super().result(), "trial": {"state": known.state, "told": known.told()} if known else None}
 
     def _foresee(self, boot: BootLoader) -> Menu:
-        if not self.packages or self.menu.entry_of(self.release):
+        if not self.packages or (self.menu.entry_of(self.release) and self.stage is not _Stage.DUE):
             return super()._foresee(boot)
         # A kernel that is yet to come, or to get its entry.
         name = self.release or f"the kernel of {' '.join(self.packages)}"
@@ -330,8 +458,8 @@ class _Default(_BootChange):
                 f"{self.release} is installed, and the boot menu has no entry for it, not even made anew. Look "
                 f"whether its image is in /boot, reinstall its package if not, and {boot.mend}."
             )
-        self.file = boot.choice(self.role, self.menu.entry_of(self.release))
-        self.setting = files.compare(manifest, self.owner, [self.file])
+        self.file = boot.choice(self.role, self.menu.entry_of(self._default_release))
+        self.setting = files.compare(manifest, self.owner, [self.file, *self._besides()])
 
 
 def compare_parameters(
@@ -366,7 +494,9 @@ def compare_default(
     """
     if wanted is not None and not wanted["packages"]:
         raise BootLoaderError("packages is empty: name the kernel package to boot, for example linux-image-rt-amd64")
-    return _Default(manifest, role, wanted["packages"] if wanted else [], purpose, root, find)
+    if wanted is None:
+        return _Default(manifest, role, [], purpose, root, find)
+    return _Default(manifest, role, wanted["packages"], purpose, root, find, wanted["trial"], wanted["retry"])
 
 
 def _same_system(entry: Entry, normal: Sequence[Entry]) -> bool:
@@ -385,6 +515,10 @@ KERNEL_CMDLINE = Concern(
 )
 BOOT_DEFAULT = Concern(
     "boot_default",
-    {"packages": {"type": "list", "elements": "str", "default": []}},
+    {
+        "packages": {"type": "list", "elements": "str", "default": []},
+        "trial": {"type": "str", "choices": ["auto", "always", "never"], "default": "never"},
+        "retry": {"type": "bool", "default": False},
+    },
     compare_default,
 )

@@ -137,6 +137,20 @@ KINDS: Dict[str, Kind] = {
     "irq_priorities": Kind(_name, {"before": _nothing}, {"set": _list(_number(1, 99))}),
     # A boot menu that has yet to be made anew.
     "boot_menu": Kind(_name, {"before": _nothing}),
+    # A kernel's trial, by its release (_boot/trial.py, Trial).
+    "trials": Kind(
+        _name,
+        {
+            "before": _nothing,
+            "state": _either(*map(_is, ("arming", "armed", "confirmed", "failed"))),
+            "earlier": _name,
+            "boot": _text,
+            "image": _text,
+            "when": _number(0, 2**40),
+            "why": _text,
+            "log": _list(_text),
+        },
+    ),
     "wants": Kind(_name, {"before": _nothing, "arguments": _blob}),
 }
 

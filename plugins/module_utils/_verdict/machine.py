@@ -33,9 +33,10 @@ from typing import (
     Union,
 )
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import kernels, loaders
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import kernels, loaders, trial
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import Entry, Loader
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import DEFAULT_PATH, Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import (
     capabilities,
     container,
@@ -205,6 +206,11 @@ class Machine:
         """The entry that boots next; None where there is none, or where the boot loader is not managed."""
         found = self.boot_loader(self.loader, self.root)
         return found.default() if found else None
+
+    @cached_property
+    def trial(self) -> Optional[trial.Trial]:
+        """The last kernel that had one boot to show that it works, which no other place knows; None if none had."""
+        return trial.recorded(Manifest.load(str(self.root / DEFAULT_PATH.lstrip("/"))))
 
     def realtime_kernels(self) -> List[str]:
         """The packages of the distribution's own real-time kernel; none where it has none."""

@@ -14,6 +14,7 @@ from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import 
 # isort: off
 from ansible_collections.nspa.proaudio.plugins.module_utils._verdict.checks import (  # noqa: F401 pylint: disable=unused-import
     kernel,
+    trial,
     preempt_rt,
     kernel_parameters,
     irq_threads,

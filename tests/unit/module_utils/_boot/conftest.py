@@ -135,6 +135,8 @@ class Machine:
     ) -> Change:
         if concern == "parameters":
             return wanted.compare_parameters(manifest, role, options, purpose, self.root)
+        if options is not None:
+            options = {"trial": "never", "retry": False, **options}
         return wanted.compare_default(manifest, role, options, purpose, self.root, lambda: self.packages)
 
     def run(self, concern: str, options: Optional[Dict[str, Any]], role: str = "a_role") -> Change:

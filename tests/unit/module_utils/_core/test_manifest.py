@@ -445,6 +445,19 @@ GOOD = {
     "tunables": {"vm.swappiness": {"owner": "a", "before": {"/proc/sys/vm/swappiness": "60"}, "set": ["10"]}},
     "irq_priorities": {"plan": {"owner": "a", "before": None, "set": [50, 90, 95]}},
     "boot_menu": {"boot_params": {"owner": "boot_params", "before": None}},
+    "trials": {
+        "6.12.9-rt-amd64": {
+            "owner": "linux_nspa/boot_default",
+            "before": None,
+            "state": "failed",
+            "earlier": "6.12.9-amd64",
+            "boot": "b" * 36,
+            "image": "a" * 64,
+            "when": 1764000000,
+            "why": "it came back",
+            "log": ["Kernel panic"],
+        }
+    },
     "wants": {"host_files/a": {"owner": "a", "before": None, "arguments": {"blob": "a" * 64}}},
 }
 JUNK = (None, True, -1, 2**64, 10**400, 1.5, "", "\0", "../x", [], {}, [[]], {"blob": "../../etc/passwd"}, ["x", 5])
