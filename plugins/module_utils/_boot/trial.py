@@ -72,7 +72,7 @@ class Trial(NamedTuple):
 def recorded(manifest: Manifest) -> Optional[Trial]:
     """The machine's last trial; None if there was none."""
     for release, entry in manifest.entries(KIND).items():
-        return Trial(release, **{name: entry[name] for name in Trial._fields if name in entry and name != "release"})
+        return Trial(release, **{name: entry[name] for name in Trial._fields if name != "release"})
     return None
 
 

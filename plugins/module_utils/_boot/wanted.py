@@ -266,6 +266,7 @@ class _Stage(enum.Enum):
     """How far a kernel has come on its way to be the default."""
 
     CHOSEN = "chosen"  #: it is the default, tried or not
+    HELD = "held"  #: it is not installed yet; the one that runs is held, which an installation would replace at once
     DUE = "due"  #: it is to get its one boot
     ARMED = "armed"  #: it boots next, once
     RUNNING = "running"  #: it has its one boot now, and is looked at
@@ -307,8 +308,10 @@ class _Default(_BootChange):
             return _Stage.CHOSEN
         if runs and known and known.lasts:
             return _Stage.RUNNING
-        if self.on_trial == "never" or not self.release:
+        if self.on_trial == "never":
             return _Stage.CHOSEN
+        if not self.release:
+            return _Stage.HELD if self.purpose is Purpose.APPLY else _Stage.CHOSEN
         if known and known.state == trial.ARMED:
             if known.boot != trial.boot_id(self.root):
                 return _Stage.FELL_BACK
@@ -345,7 +348,9 @@ class _Default(_BootChange):
         """The kernel that is to be the default at this stage."""
         if self.stage is _Stage.CHOSEN:
             return self.release
-        return self._running() if self.stage is _Stage.DUE or not self.trial else self.trial.earlier
+        if self.stage in (_Stage.HELD, _Stage.DUE) or not self.trial:
+            return self._running()
+        return self.trial.earlier
 
     @property
     def changed(self) -> bool:
@@ -397,6 +402,9 @@ class _Default(_BootChange):
     def _file(self, boot: BootLoader) -> Optional[files.Wanted]:
         self.release = kernels.newest(self.packages, self.find(), self.root)
         self.stage = self._how_far(boot)
+        if self.stage is _Stage.HELD:
+            running = self.menu.entry_of(self._running())
+            return boot.choice(self.role, running) if running else None
         if not self.release and self.purpose is Purpose.APPLY:
             raise BootLoaderError(
                 f"{' '.join(self.packages)} shall be booted, and no installed package of that name brought a kernel "
@@ -408,7 +416,7 @@ class _Default(_BootChange):
         return boot.default_file
 
     def _lacking(self, menu: Menu) -> str:
-        if not self.packages or (self.release and self._chosen(menu)):
+        if not self.packages or not self.file or (self._default_release and self._chosen(menu)):
             return ""
         return self._default_release or f"the kernel of {' '.join(self.packages)}"
 
@@ -449,7 +457,7 @@ class _Default(_BootChange):
         return Menu(next=Entry("", name, kernel=name))
 
     def _prepare(self, manifest: Manifest, boot: BootLoader) -> None:
-        if not self.packages or self.menu.entry_of(self.release):
+        if not self.packages or self.stage is _Stage.HELD or self.menu.entry_of(self.release):
             return
         # Its entry has no name before there is one.
         self.menu = boot.make(lambda _menu: None)

@@ -55,6 +55,7 @@ def test_a_damaged_manifest_does_not_keep_the_verdict_back(host):
     assert answer.code == 0
     assert [row["id"] for row in answer.result["ansible_facts"]["readiness_report"]["checks"]] == [
         "kernel",
+        "trial",
         "preempt_rt",
         "futex_wait_multiple",
     ]

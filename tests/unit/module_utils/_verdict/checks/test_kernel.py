@@ -52,14 +52,17 @@ def test_a_boot_menu_without_a_default_is_told(studio):
     assert "no entry" in row["evidence"]
 
 
-def test_no_file_of_ours_is_read(studio, monkeypatch):
+def test_no_record_of_ours_is_believed_but_how_a_trial_ended(studio, monkeypatch):
     from ansible_collections.nspa.proaudio.plugins.module_utils._core import manifest
 
     def forbidden(*arguments):
-        raise AssertionError("the verdict reads the manifest")
+        raise manifest.ManifestError("the manifest is read")
 
+    before = studio.ask(linux_nspa_source="packages")
     monkeypatch.setattr(manifest.Manifest, "load", forbidden)
-    assert studio.ask(linux_nspa_source="packages")["kernel"]["status"] == "pass"
+    after = studio.ask(linux_nspa_source="packages")
+    assert [name for name, row in after.items() if "the manifest is read" in row["evidence"]] == ["trial"]
+    assert {**after, "trial": before["trial"]} == before
 
 
 def test_a_stand_in_is_called_one(studio):
