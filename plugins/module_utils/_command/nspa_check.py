@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import textwrap
 from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import loaders, trial
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._sync import probe
 
 _WIDTH = 100  # columns of a table
@@ -117,6 +121,34 @@ def _wrapped(sentence: str, first: str, others: str) -> List[str]:
     return textwrap.wrap(sentence, _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
+def _no_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command takes none."""
+
+
+def _boot(options: argparse.Namespace) -> int:
+    """Say which kernels run and boot, and how the last trial ended; a kernel that failed its trial is status 1."""
+    try:
+        known = trial.recorded(Manifest.load())
+        loader = loaders.detect()
+        manager = loaders.manager(loader)
+        menu = manager.menu() if manager else None
+    except HostError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    lines = [("running", os.uname().release)]
+    if menu is None:
+        lines.append(("next boot", f"unknown: {loader.reason}"))
+    else:
+        lines.append(("next boot", (menu.next and menu.next.kernel) or "no Linux"))
+        lines.append(("default", (menu.default and menu.default.kernel) or "no Linux"))
+    lines.append(("trial", known.told() if known else "no kernel was tried on this machine"))
+    for name, text in lines:
+        sys.stdout.write(f"{name:<11}{text}\n")
+    for line in known.log if known else ():
+        sys.stdout.write(f"{'':<11}| {line}\n")
+    return 1 if known and known.state == trial.FAILED else 0
+
+
 _SERIES_TITLES = {
     "5.x": "Wine-NSPA 5.x",
     "8.x": "Wine-NSPA 8.x",
@@ -126,5 +158,6 @@ _SERIES_TITLES = {
 }
 
 COMMANDS = {
+    "boot": Command("Which kernel runs, which boots next, and how the last one on trial did.", _no_arguments, _boot),
     "sync": Command("Which ways to wait on several things at once work on this kernel.", _sync_arguments, _sync),
 }

@@ -51,6 +51,8 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
     evidence = f"{machine.release} runs; {booting or 'nothing'} boots next"
     if booting == wanted:
         return Answer("pending", evidence, wanted, REBOOT)
+    if machine.release == wanted and machine.trial and machine.trial.lasts:
+        return Answer("pending", f"{evidence}, until {wanted} is confirmed", wanted, "Ask again in a few minutes.")
     return Answer("fail", evidence, wanted, AGAIN)
 
 

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import trial
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import DEFAULT_PATH, Manifest
+
 RT, STOCK = "6.12.9-rt-amd64", "6.12.9-amd64"
 
 
@@ -50,6 +53,15 @@ def test_a_boot_menu_without_a_default_is_told(studio):
     row = studio.ask(linux_nspa_source="packages")["kernel"]
     assert row["status"] == "fail"
     assert "no entry" in row["evidence"]
+
+
+def test_a_kernel_in_its_one_boot_is_not_judged_before_its_trial_ends(studio):
+    studio.entry.kernel = STOCK
+    with Manifest.change(str(studio.root / DEFAULT_PATH.lstrip("/"))) as manifest:
+        trial.record(manifest, "linux_nspa/boot_default", trial.Trial(RT, trial.ARMED, STOCK, "first", "a" * 64, 1))
+    row = studio.ask()["kernel"]
+    assert row["status"] == "pending"
+    assert f"until {RT} is confirmed" in row["evidence"]
 
 
 def test_no_record_of_ours_is_believed_but_how_a_trial_ended(studio, monkeypatch):
