@@ -38,7 +38,7 @@ options:
       - The one that runs stays the default meanwhile, and the loader is told to boot the new one once. A unit on the
         machine, which the role C(linux_nspa) installs, makes it the default when the system has come up with it, with
         the parameters that M(nspa.proaudio.kernel_cmdline) wants, and with a way to wait on several things at once.
-      - Packages that are not installed yet are no error then: the kernel that runs is made the default, which their
+      - Packages that are not installed yet are no error then. The kernel that runs is made the default, which their
         installation would change otherwise.
       - C(auto) does so where the loader can boot an entry once and the running kernel has one; otherwise the kernel
         becomes the default at once, with a warning. C(always) fails there. C(never) never does.
