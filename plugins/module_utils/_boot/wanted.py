@@ -353,9 +353,16 @@ class _Default(_BootChange):
         return self.trial.earlier
 
     @property
+    def _outlived(self) -> bool:
+        """Whether the recorded trial is of no interest any more: nothing, or another kernel, is wanted and runs."""
+        if self.trial is None:
+            return False
+        return not self.packages or (self.stage is _Stage.CHOSEN and self.trial.release != self.release)
+
+    @property
     def changed(self) -> bool:
         """Whether the machine differs from what is wanted."""
-        if not self.packages and self.trial:
+        if self._outlived:
             return True
         return super().changed or self.stage in (_Stage.DUE, _Stage.FELL_BACK)
 
@@ -371,10 +378,12 @@ class _Default(_BootChange):
             self._arm(manifest, self.boot, self.trial)
         elif self.stage is _Stage.FELL_BACK and self.trial:
             trial.record(manifest, self.owner, trial.ended(self.trial, trial.FAILED, self._fell_back(self.trial)))
-        elif not self.packages and self.trial:
+        elif self._outlived and self.trial:
             if self.trial.lasts:
                 self.boot.once(None)
+                self.next_boot = self._shown(self.boot.menu())
             trial.drop(manifest)
+            self.trial = None
 
     def _arm(self, manifest: Manifest, boot: BootLoader, begun: trial.Trial) -> None:
         entry = self.menu.entry_of(self.release)

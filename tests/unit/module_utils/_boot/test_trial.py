@@ -225,6 +225,18 @@ def test_wanting_nothing_any_more_ends_it_at_any_stage(host, when):
     assert b"next_entry=" not in host.environment.read_bytes()
 
 
+@pytest.mark.parametrize("when", ["armed", "failed"])
+def test_wanting_the_kernel_that_runs_again_forgets_the_other_ones_trial(host, when):
+    host.settles("default", ON_TRIAL)
+    if when == "failed":
+        boots(host, STOCK, "second")
+        host.settles("default", ON_TRIAL)
+    host.settles("default", {"packages": ["linux-image-amd64"], "trial": "auto"})
+    assert menu(host) == (STOCK, STOCK)
+    assert recorded(host) is None
+    assert not EXTRA & set(host.files())
+
+
 def test_the_trials_own_parameter_is_nobodys_reason_for_a_reboot(host):
     host.settles("default", ON_TRIAL)
     boots(host, RT, "second")
