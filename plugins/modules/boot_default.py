@@ -109,8 +109,8 @@ reboot_reasons:
   elements: str
 trial:
   description:
-    - The last kernel that got one boot; null where none did. RV(trial.state) is C(arming), C(armed), C(confirmed) or
-      C(failed), and RV(trial.told) says it in a sentence.
+    - The last kernel that got one boot; null where none did. C(state) is C(arming), C(armed), C(confirmed) or
+      C(failed), and C(told) says it in a sentence.
   returned: always
   type: dict
   sample:
