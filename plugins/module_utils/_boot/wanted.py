@@ -322,8 +322,8 @@ class _Default(_BootChange):
                 return _Stage.CHOSEN
             if not self.retry:
                 return _Stage.FAILED
-        if runs:  # whoever wants it tried again has booted it
-            return _Stage.CHOSEN
+        if runs:  # it can only be tried again from another kernel
+            return _Stage.FAILED
         return _Stage.DUE if self._can_be_tried(boot) else _Stage.CHOSEN
 
     def _can_be_tried(self, boot: BootLoader) -> bool:

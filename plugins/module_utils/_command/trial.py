@@ -14,12 +14,12 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence
 
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot import cmdline, trial, wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.trial import Trial
 from ansible_collections.nspa.proaudio.plugins.module_utils._core import proc, programs, want
-from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Purpose
+from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Compare, Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.errors import HostError
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.nspa.proaudio.plugins.module_utils._host import systemd
@@ -115,22 +115,20 @@ def judge(
     return trial.ended(known, trial.CONFIRMED, "the system came up, with its parameters and what Wine needs")
 
 
-def conclude(end: Trial) -> None:
-    """Note the end of a trial, and make the boot menu what it is after that. Raises HostError."""
-    with Manifest.change() as manifest:
-        for role, arguments in _defaults(manifest):
-            trial.record(manifest, f"{role}/{wanted.BOOT_DEFAULT.name}", end)
-            asked = wanted.BOOT_DEFAULT.wanted(arguments)
-            wanted.BOOT_DEFAULT.compare(manifest, role, asked, Purpose.APPLY).apply(manifest)
-            manifest.save()
+def conclude(end: Trial, path: Optional[str] = None, compare: Compare = wanted.BOOT_DEFAULT.compare) -> None:
+    """Note the end of a trial, and make the boot menu what it is after that. Raises HostError.
 
-
-def _defaults(manifest: Manifest) -> List[Tuple[str, Dict[str, Any]]]:
-    return [
-        (arguments["role"], arguments)
-        for _digest, name, arguments in want.recorded(manifest)
-        if name == wanted.BOOT_DEFAULT.name
-    ]
+    :param path: the manifest; None: the machine's own.
+    """
+    with Manifest.change(path) as manifest:
+        for _digest, name, arguments in want.recorded(manifest):
+            if name == wanted.BOOT_DEFAULT.name:
+                role = arguments["role"]
+                trial.record(manifest, f"{role}/{name}", end)
+                # Whether it is tried once more is for a run to say, not for the end of this trial.
+                asked = {**(wanted.BOOT_DEFAULT.wanted(arguments) or {}), "retry": False}
+                compare(manifest, role, asked, Purpose.APPLY).apply(manifest)
+                manifest.save()
 
 
 def last_words(release: str, root: Path = Path("/"), run: systemd.Run = programs.run) -> List[str]:

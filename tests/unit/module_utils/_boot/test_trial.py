@@ -7,8 +7,10 @@ from __future__ import annotations
 import pytest
 from support.host import killed_at, tree
 
-from ansible_collections.nspa.proaudio.plugins.module_utils._boot import trial
+from ansible_collections.nspa.proaudio.plugins.module_utils._boot import trial, wanted
 from ansible_collections.nspa.proaudio.plugins.module_utils._boot.model import BootLoaderError
+from ansible_collections.nspa.proaudio.plugins.module_utils._command.trial import conclude
+from ansible_collections.nspa.proaudio.plugins.module_utils._core import want
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.change import Purpose
 from ansible_collections.nspa.proaudio.plugins.module_utils._core.manifest import Manifest
 
@@ -38,11 +40,21 @@ def recorded(machine):
 
 
 def ends(machine, state):
-    """What the unit on the machine does."""
-    with Manifest.change(str(machine.manifest)) as manifest:
-        end = trial.ended(trial.recorded(manifest), state, "seen")
-        trial.record(manifest, "a_role/boot_default", end)
-    return machine.settles("default", ON_TRIAL)
+    """What the unit on the machine does, after which a run finds nothing to do."""
+
+    def compare(manifest, role, options, purpose):
+        return wanted.compare_default(manifest, role, options, purpose, machine.root, lambda: machine.packages)
+
+    path = str(machine.manifest)
+    with Manifest.change(path) as manifest:
+        want.record(manifest, "boot_default", {"role": "a_role", "state": "present", "retry": True, **ON_TRIAL})
+        manifest.save()
+    conclude(trial.ended(recorded(machine), state, "seen"), path, compare)
+    with Manifest.change(path) as manifest:
+        want.record(manifest, "boot_default", {"role": "a_role", "state": "absent"})
+        manifest.save()
+    assert not machine.compare("default", ON_TRIAL).changed
+    return machine.compare("default", ON_TRIAL)
 
 
 def menu(machine):
@@ -99,6 +111,23 @@ def test_a_kernel_that_says_of_itself_that_it_fails_is_left_for_good(host):
     boots(host, STOCK, "third")
     assert host.settles("default", ON_TRIAL).result()["reboot_reasons"] == []
     assert menu(host) == (STOCK, STOCK), "it is not tried again by itself"
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_kernel_that_failed_stays_given_up_while_it_runs_whoever_wants_it_again(host, retry):
+    host.settles("default", ON_TRIAL)
+    boots(host, RT, "second")
+    ends(host, trial.FAILED)
+    host.settles("default", {**ON_TRIAL, "retry": retry})
+    assert menu(host) == (STOCK, STOCK)
+
+
+def test_the_machine_that_came_back_does_not_try_again_by_itself(host):
+    """Also where the run that armed it was told to try it again."""
+    host.settles("default", ON_TRIAL)
+    boots(host, STOCK, "second")
+    ends(host, trial.FAILED)
+    assert menu(host) == (STOCK, STOCK)
 
 
 def test_a_machine_that_came_back_is_noted_also_without_its_unit(host):
