@@ -79,10 +79,11 @@ def _others(given, role):
 def _question(values):
     """What the host is asked, for these settings."""
     present = {role for role in _settings.ROLES if values[f"{role}_state"] == "present"}
-    distro_kernel = "linux_nspa" in present and values["linux_nspa_source"] == "distro"
+    source = values["linux_nspa_source"]
+    ours = present - ({"linux_nspa"} if source == "existing" else set())
     return {
         "users": values["rt_limits_users"] if "rt_limits" in present else [],
         "packages": values["wine_nspa_packages"] if "wine_nspa" in present else [],
-        "kernels": values["linux_nspa_distro_packages"] if distro_kernel else None,
-        "absent": [role for role in _settings.ROLES if role not in present],
+        "kernels": values["linux_nspa_distro_packages"] if "linux_nspa" in ours and source == "distro" else None,
+        "absent": [role for role in _settings.ROLES if role not in ours],
     }

@@ -142,6 +142,12 @@ def test_a_later_task_sees_what_an_earlier_one_would_register(foresee):
     assert len(found["answers"]) == 3
 
 
+def test_of_the_machines_own_kernel_nothing_is_wanted(foresee):
+    found = foresee(roles=["nspa.proaudio.linux_nspa"], extra={"linux_nspa_source": "existing"})
+    wanted = foresee(roles=["nspa.proaudio.linux_nspa"], extra={"linux_nspa_state": "absent"})
+    assert found["wants"] == wanted["wants"] != []
+
+
 @pytest.mark.parametrize(
     "play",
     [

@@ -21,8 +21,11 @@ def chosen(machine: Machine, settings: Settings) -> str:
     """The release of the chosen kernel; empty if there is none.
 
     Of the distribution's packages it is the newest that is installed. Package files do not say which kernel they
-    brought once they are installed, so then it is the one that the boot menu starts by default.
+    brought once they are installed, so then it is the one that the boot menu starts by default. Where the machine's
+    own is wanted, it is the one that runs.
     """
+    if settings["linux_nspa_source"] == "existing":
+        return machine.release
     if settings["linux_nspa_source"] == "distro":
         return machine.newest_kernel(packages(machine, settings))
     return machine.next_boot.kernel if machine.next_boot else ""
@@ -53,6 +56,9 @@ def _ask(machine: Machine, settings: Settings) -> Answer:
         return Answer("pending", evidence, wanted, REBOOT)
     if machine.release == wanted and machine.trial and machine.trial.lasts:
         return Answer("pending", f"{evidence}, until {wanted} is confirmed", wanted, "Ask again in a few minutes.")
+    if settings["linux_nspa_source"] == "existing":
+        remedy = "Reboot to see what the other kernel offers, or make the one that runs the boot menu's default."
+        return Answer("pending", evidence, wanted, remedy)
     return Answer("fail", evidence, wanted, AGAIN)
 
 

@@ -48,6 +48,16 @@ def test_the_kernel_of_package_files_is_what_the_boot_menu_starts(studio, runnin
     assert (row["status"], row["wanted"]) == (status, "5.10.9-nspa")
 
 
+@pytest.mark.parametrize(
+    ("running", "booting", "status"),
+    [(STOCK, STOCK, "pass"), ("5.10.9-nspa", "5.10.9-nspa", "pass"), (STOCK, RT, "pending")],
+)
+def test_the_machines_own_kernel_is_right_where_it_is_wanted_and_boots_again(studio, running, booting, status):
+    studio.release, studio.entry.kernel = running, booting
+    row = studio.ask(linux_nspa_source="existing")["kernel"]
+    assert (row["status"], row["wanted"]) == (status, running)
+
+
 def test_a_boot_menu_without_a_default_is_told(studio):
     studio.entry = None
     row = studio.ask(linux_nspa_source="packages")["kernel"]
