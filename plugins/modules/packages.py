@@ -140,7 +140,10 @@ removed:
   type: list
   elements: str
 kept:
-  description: With O(state=absent), why packages that O(role) brought or upgraded stay, by name.
+  description:
+    - Why packages that O(role) brought or upgraded, and that are not asked for any more, stay, by name.
+    - The package of the kernel that runs is among them with O(state=present). It is the way back from another one that
+      has yet to show that it works; a run with that one removes it.
   returned: always
   type: dict
   sample: {libasound2: other packages need it}

@@ -84,10 +84,10 @@ class Work:
     `names`: all packages asked for; `install`: those to come from the archives, with dependencies that have to be
     unpacked again, or never were; `archives`: verified package files; `manual`: came as a dependency, and is now
     asked for; `claim`: brought by another role; `disclaim`: so, and not asked for any more; `back`: what the role
-    puts back; `keep`: was to go, by the package manager's record, and stays; `torn`: whether one of those that go
-    has incomplete files; `litter`: left of the manifest by an interrupted run; `unfinished`: an interrupted
-    transaction is to be finished; `doubt`: a package file that is not known to be installed, which a mere judgement
-    does not look into.
+    puts back; `running`: what goes only when another kernel runs; `keep`: was to go, by the package manager's record,
+    and stays; `torn`: whether one of those that go has incomplete files; `litter`: left of the manifest by an
+    interrupted run; `unfinished`: an interrupted transaction is to be finished; `doubt`: a package file that is not
+    known to be installed, which a mere judgement does not look into.
     """
 
     names: List[str] = field(default_factory=list)
@@ -97,6 +97,7 @@ class Work:
     claim: List[str] = field(default_factory=list)
     disclaim: List[str] = field(default_factory=list)
     back: PutBack = NOTHING
+    running: List[str] = field(default_factory=list)
     keep: List[str] = field(default_factory=list)
     torn: bool = False
     litter: List[str] = field(default_factory=list)
@@ -377,9 +378,13 @@ def _work(manifest: Manifest, request: Request, purpose: Purpose, manager: Packa
     work.claim = [name for name in work.names if _claimable(entries.get(name), role, name in automatic)]
     work.disclaim = [name for name in _claimed(manifest, role) if name not in work.names]
     future = dict(there)
-    if purpose is not Purpose.JUDGE and dropped(entries, role, work.names) and (work.install or work.archives):
+    off = dropped(entries, role, work.names)
+    if purpose is not Purpose.JUDGE and off and (work.install or work.archives):
         future.update(_coming(work, manager))
-    work.back = put_back(entries, role, set(work.names), future, automatic, _earlier(manifest, role))
+    # The kernel that runs is the way back from one that has yet to show that it works.
+    work.running = [name for name in off if request.present and _is_running(manager.kernels([name], depends=True))]
+    wanted = {*work.names, *work.running}
+    work.back = put_back(entries, role, wanted, future, automatic, _earlier(manifest, role))
     stays = [name for name in {**owned, **dict.fromkeys(work.names)} if name in there and name not in work.going]
     work.keep = [name for name in stays if there[name].doomed and there[name].configured]
     work.torn = any(there[name].torn for name in work.going)
@@ -404,7 +409,8 @@ def _outcome(before: Mapping[str, Package], after: Mapping[str, Package]) -> Out
 
 
 def _reasons(work: Work) -> Dict[str, str]:
-    return {name: why for name, why in work.back.forget.items() if why}
+    running = dict.fromkeys(work.running, "its kernel runs; a later run, with another kernel, removes it")
+    return {**{name: why for name, why in work.back.forget.items() if why}, **running}
 
 
 def _is_running(releases: Iterable[str]) -> bool:

@@ -41,6 +41,25 @@ def test_the_running_kernel_goes_when_another_one_can_boot(debian: Debian) -> No
     assert debian.run(state="absent").result["running_kernel_removed"] is False
 
 
+def test_the_running_kernel_stays_when_another_one_is_wanted_until_that_runs(debian: Debian) -> None:
+    release = os.uname().release
+    debian.publish("linux-image-mine", Depends=f"linux-image-{release}")
+    debian.publish(f"linux-image-{release}", files={f"boot/vmlinuz-{release}": "running"})
+    debian.apt("update")
+    debian.run(names=["linux-image-mine"])
+    change = debian.run(names=["linux-image-rt"])
+    assert change.result["removed"] == []
+    assert "its kernel runs" in change.result["kept"]["linux-image-mine"]
+    assert not debian.run(names=["linux-image-rt"]).changed
+    # Another kernel runs: what dpkg knows of this one's package is that of a kernel that does not.
+    contents = debian.root / f"var/lib/dpkg/info/linux-image-{release}.list"
+    contents.write_text(contents.read_text().replace(f"vmlinuz-{release}", "vmlinuz-0-other"))
+    (debian.root / f"boot/vmlinuz-{release}").rename(debian.root / "boot/vmlinuz-0-other")
+    after = debian.run(names=["linux-image-rt"])
+    assert sorted(after.result["removed"]) == [f"linux-image-{release}", "linux-image-mine"]
+    assert not debian.run(names=["linux-image-rt"]).changed
+
+
 # -- where they lie
 
 NEW = "7.3-rt-amd64"
